@@ -1,0 +1,116 @@
+"""The one printer: data to stdout, everything else to stderr; `--json` puts exactly one document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgewright_contract.errors import EdgewrightError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgewright.core.values import ProgressCallback, ProgressEvent
+
+
+@dataclass
+class Terminal:
+    """Where a command shows its result. `as_json` decides once for the whole process."""
+
+    as_json: bool = False
+
+    def document(self, data: dict[str, Any]) -> None:
+        """The machine-readable answer; printed only with --json."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+    def line(self, text: str = "") -> None:
+        """One line of the answer for people."""
+        if not self.as_json:
+            sys.stdout.write(text + "\n")
+
+    def info(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+
+    def warning(self, text: str) -> None:
+        sys.stderr.write(f"warning: {text}\n")
+
+    def error(self, failure: EdgewrightError) -> None:
+        if self.as_json:
+            self.document(failure.as_json())
+            return
+        sys.stderr.write(f"error: {failure.message}\n")
+        if failure.hint:
+            sys.stderr.write(f"  next: {failure.hint}\n")
+        sys.stderr.write(f"  code: {failure.code.value}\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+        """A table for people; numbers (a column starting with ">") align right."""
+        if self.as_json:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+        for column in columns:
+            table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        _console(stderr=False).print(table)
+
+    @contextmanager
+    def progress(self) -> Iterator[ProgressCallback]:
+        """A progress display on stderr: bars on a terminal, plain lines elsewhere."""
+        if sys.stderr.isatty():
+            with _bars() as callback:
+                yield callback
+        else:
+            yield _lines()
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # Redirected output has no width of its own: rows must not be folded at 80.
+    return Console(stderr=stderr, width=None if stream.isatty() else 160, highlight=False)
+
+
+@contextmanager
+def _bars() -> Iterator[ProgressCallback]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=False) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(event: ProgressEvent) -> None:
+            if event.text not in tasks:
+                tasks[event.text] = progress.add_task(event.text, total=event.total or None)
+            progress.update(tasks[event.text], completed=event.done, total=event.total or None)
+
+        yield show
+
+
+def _lines() -> ProgressCallback:
+    """At most one line per stage every two seconds, so that logs stay short."""
+    import time
+
+    last: dict[str, float] = {}
+
+    def show(event: ProgressEvent) -> None:
+        now = time.monotonic()
+        finished = event.total > 0 and event.done >= event.total
+        if now - last.get(event.text, -10.0) < 2.0 and not finished:
+            return
+        last[event.text] = float("inf") if finished else now
+        count = f" {event.done}/{event.total}" if event.total else ""
+        sys.stderr.write(f"{event.text}{count}\n")
+        sys.stderr.flush()
+
+    return show
