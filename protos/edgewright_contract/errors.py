@@ -45,6 +45,7 @@ class ErrorCode(str, Enum):
     DATASET_TOO_SMALL = "dataset_too_small"
     DATASET_UNKNOWN = "dataset_unknown"
     DATASET_EXISTS = "dataset_exists"
+    DATASET_IN_USE = "dataset_in_use"
     DATASET_CHANGED = "dataset_changed"
     DATASET_REQUIRED = "dataset_required"
     LABEL_INVALID = "label_invalid"
@@ -88,6 +89,7 @@ class ErrorCode(str, Enum):
     WORKER_FAILED = "worker_failed"
     JOB_UNKNOWN = "job_unknown"
     QUEUE_FULL = "queue_full"
+    DEVICE_BUSY = "device_busy"
     # general
     DEPENDENCY_MISSING = "dependency_missing"
     CANCELLED = "cancelled"
@@ -136,6 +138,7 @@ CATALOGUE: Dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.DATASET_TOO_SMALL: _INPUT,
     ErrorCode.DATASET_UNKNOWN: _UNKNOWN,
     ErrorCode.DATASET_EXISTS: _EXISTS,
+    ErrorCode.DATASET_IN_USE: _INPUT,
     ErrorCode.DATASET_CHANGED: _INPUT,
     ErrorCode.DATASET_REQUIRED: _INPUT,
     ErrorCode.LABEL_INVALID: _INPUT,
@@ -175,6 +178,7 @@ CATALOGUE: Dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.WORKER_FAILED: _ABORTED,
     ErrorCode.JOB_UNKNOWN: _entry(EXIT_FAILED, "NOT_FOUND"),
     ErrorCode.QUEUE_FULL: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
+    ErrorCode.DEVICE_BUSY: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
     ErrorCode.DEPENDENCY_MISSING: _FAILED,
     ErrorCode.CANCELLED: _entry(EXIT_CANCELLED, "CANCELLED"),
     ErrorCode.INTERNAL: _entry(EXIT_FAILED, "INTERNAL"),
