@@ -1,0 +1,51 @@
+"""Results of benchmarks and evaluations: summaries, with the artifact that holds their raw data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from edgewright.core.names import SEPARATOR
+from edgewright.store.database import Database
+from edgewright.store.records import ResultRecord
+from edgewright.store.rows import Clock, record_of, values_of
+
+
+class Results:
+    """Adds and lists `ResultRecord`s of one kind."""
+
+    def __init__(self, database: Database, table: sa.Table, clock: Clock) -> None:
+        self._database = database
+        self._table = table
+        self._clock = clock
+
+    def add(self, records: Iterable[ResultRecord]) -> tuple[ResultRecord, ...]:
+        """Stores the results of one run: all of them or none."""
+        now = self._clock()
+        stamped = tuple(replace(record, created=record.created or now) for record in records)
+        if stamped:
+            with self._database.write() as connection:
+                connection.execute(self._table.insert(), [values_of(record) for record in stamped])
+        return stamped
+
+    def list(
+        self, *, model: str | None = None, variant: str | None = None, run_id: str | None = None
+    ) -> tuple[ResultRecord, ...]:
+        """Results, oldest first."""
+        table = self._table
+        query = table.select().order_by(table.c.id)
+        if model is not None:
+            query = query.where(table.c.variant.startswith(f"{model}{SEPARATOR}", autoescape=True))
+        if variant is not None:
+            query = query.where(table.c.variant == variant)
+        if run_id is not None:
+            query = query.where(table.c.run_id == run_id)
+        with self._database.read() as connection:
+            return tuple(record_of(ResultRecord, row) for row in connection.execute(query))
+
+    def latest(self, model: str) -> tuple[ResultRecord, ...]:
+        """The newest result of each (variant, device) of a model, in the order they were made."""
+        newest = {(record.variant, record.device): record for record in self.list(model=model)}
+        return tuple(sorted(newest.values(), key=lambda record: record.created))
