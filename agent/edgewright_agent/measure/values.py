@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Tuple
+from typing import Protocol
 
 from edgewright_contract.values import Candidate, Normalization
 
@@ -30,11 +30,11 @@ class WorkerSettings:
     """How workers are started and limited.
 
     `python` is the argv prefix that starts a Python (an emulator may stand before it); `memory_limit_bytes` 0
-    means no limit; `load_timeout_s` covers starting and loading, `call_timeout_s` any later call; `sysroot` is
-    where /proc and /sys are looked up ("/" but in tests).
+    means no limit; `load_timeout_s` covers starting and loading, `call_timeout_s` any later call;
+    `sysroot` is where /proc and /sys are looked up ("/" but in tests).
     """
 
-    python: Tuple[str, ...]
+    python: tuple[str, ...]
     memory_limit_bytes: int
     load_timeout_s: float
     call_timeout_s: float

@@ -1,0 +1,20 @@
+"""One load and one inference: can this device run the artifact at all?"""
+
+from __future__ import annotations
+
+from edgewright_contract.values import Loaded
+
+from edgewright_agent.measure.session import check_candidate, start_worker
+from edgewright_agent.measure.values import LocalCandidate, WorkerSettings
+
+
+def run_smoke(candidate: LocalCandidate, worker: WorkerSettings) -> Loaded:
+    """Loads `candidate` in a worker and runs it once on zeros (unknown image sides: 224).
+
+    Raises EdgewrightError RUNTIME_UNAVAILABLE, MODEL_CORRUPT, MODEL_UNRUNNABLE, MODEL_UNSUPPORTED, WORKER_*.
+    """
+    check_candidate(candidate)
+    process, loaded = start_worker(candidate, 0, None, worker, lambda: False)
+    with process:
+        process.close()
+    return loaded
