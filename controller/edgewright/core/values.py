@@ -53,12 +53,14 @@ class Part(StrEnum):
 class InputSpec:
     """How an image becomes the network's input.
 
-    `size` is (height, width) in pixels; `mean` and `std` are on the 0..255 scale, one value or one a channel;
-    `resize_size` is the length of the shorter side before the crop (None: round(256 / 224 * the smaller of `size`)); `pad` is the letterbox's grey.
+    `size` is (height, width) in pixels; it and `layout` are None until the graph was asked (spec_graph.py);
+    `mean` and `std` are on the 0..255 scale, one value or one a channel, in the network's channel order;
+    `resize_size` is the length of the shorter side before the crop (None: round(256 / 224 *
+    the smaller of `size`)); `pad` is the letterbox's grey.
     """
 
     size: tuple[int, int] | None = None
-    layout: Layout = Layout.NCHW
+    layout: Layout | None = None
     color: Color = Color.RGB
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
