@@ -39,8 +39,8 @@ class WorkerProcess:
 
     `cancelled` is asked several times a second while a reply is awaited; once it says True the process is
     killed and EdgewrightError CANCELLED raised. Any other failure kills the process as well, so that whoever
-    catches the error knows the memory is free again. The kernel kills the worker when the thread that started it
-    ends: start and use it in one thread.
+    catches the error knows the memory is free again. The kernel kills the worker when the thread that started
+    it ends: start and use it in one thread.
     """
 
     def __init__(self, settings: WorkerSettings, name: str, cancelled: Callable[[], bool]) -> None:

@@ -1,0 +1,231 @@
+"""Latency of several candidates on this device, interleaved; raw samples only, no statistics."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Callable, Sequence
+
+from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.values import (
+    BenchmarkPlan,
+    Block,
+    Candidate,
+    JobPayload,
+    Overhead,
+    Progress,
+    WorkerClosed,
+)
+
+from edgewright_agent.measure.monitor import Monitor
+from edgewright_agent.measure.schedule import (
+    MAX_BLOCK_SAMPLES,
+    block_order,
+    samples_per_block,
+    sampling_over,
+    settled,
+)
+from edgewright_agent.measure.session import as_json, check_candidate, start_worker
+from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
+from edgewright_agent.worker.client import WorkerProcess
+
+OVERHEAD_SAMPLES = 2000
+MAX_SECONDS = 86400
+PROGRESS_SECONDS = 0.5
+# Warm-up that does not settle ends after this many times the asked length.
+WARMUP_CAP = 5.0
+# A warm-up window never holds fewer inferences than its median needs, unless they are very slow.
+MIN_WINDOW_SECONDS = 0.05
+
+
+def run_benchmark(
+    plan: BenchmarkPlan,
+    candidates: Sequence[LocalCandidate],
+    golden: LocalInputs,
+    workspace: Path,
+    worker: WorkerSettings,
+    emit: Callable[[JobPayload], None],
+    publish_outputs: Callable[[str, Path], None],
+    control: Control,
+) -> None:
+    """Runs every candidate on the golden inputs, then times them on the first golden sample.
+
+    1. Golden: one worker a candidate; `publish_outputs(label, file)` gets its .npz (see run_evaluation).
+    2. Overhead: the same worker, pipe and timed loop around a network that does nothing.
+    3. `plan.processes` times: fresh workers for all candidates (Loaded), each warmed up until its windows
+       settle (Block with warmup=True), then rounds: in a random order drawn from `plan.seed` every candidate
+       runs one block of about `plan.block_seconds` while the others sleep (Block; blocks of one process and
+       index are paired). Each process has an equal share of `plan.max_seconds` of rounds, and does at least
+       `plan.blocks` rounds unless that takes more than twice its share, which a Progress event then says.
+    One sample is bound and repeated: values hardly matter to a network's time, and binding anew would have
+    to be timed or waited for. Telemetry is read between blocks only.
+
+    `control.finish_requested()` ends the present process after its round; later processes still do one round
+    each, so that no claim rests on one process. Raises EdgewrightError REQUEST_INVALID, and as run_evaluation
+    does; no worker is left then.
+    """
+    check_plan(plan, candidates)
+    Benchmark(plan, candidates, golden, workspace, worker, emit, publish_outputs, control).run()
+
+
+def check_plan(plan: BenchmarkPlan, candidates: Sequence[LocalCandidate]) -> None:
+    """Raises EdgewrightError REQUEST_INVALID or RUNTIME_UNAVAILABLE before any process is started."""
+    labels = [candidate.candidate.label for candidate in candidates]
+    if not labels or len(set(labels)) != len(labels):
+        raise EdgewrightError(
+            ErrorCode.REQUEST_INVALID,
+            f"a benchmark needs one or more candidates with labels of their own, not {labels}",
+            "name each variant once",
+        )
+    seconds = (plan.block_seconds, plan.max_seconds, plan.warmup_seconds)
+    if plan.processes < 1 or plan.blocks < 1 or not all(0 <= value <= MAX_SECONDS for value in seconds):
+        raise EdgewrightError(
+            ErrorCode.REQUEST_INVALID,
+            f"{plan}: processes and blocks start at 1, times are 0 to {MAX_SECONDS} s",
+            "correct the settings of the benchmark",
+        )
+    for candidate in candidates:
+        check_candidate(candidate)
+
+
+class Benchmark:
+    """The state of one run; see run_benchmark."""
+
+    def __init__(
+        self,
+        plan: BenchmarkPlan,
+        candidates: Sequence[LocalCandidate],
+        golden: LocalInputs,
+        workspace: Path,
+        worker: WorkerSettings,
+        emit: Callable[[JobPayload], None],
+        publish_outputs: Callable[[str, Path], None],
+        control: Control,
+    ) -> None:
+        self._plan = plan
+        self._candidates = tuple(candidates)
+        self._golden = golden
+        self._workspace = workspace
+        self._settings = worker
+        self._emit = emit
+        self._publish_outputs = publish_outputs
+        self._control = control
+        self._monitor = Monitor(worker.sysroot, emit)
+        self._told = 0.0
+
+    def run(self) -> None:
+        self._monitor.read()
+        for position, candidate in enumerate(self._candidates):
+            self._golden_run(position, candidate)
+        self._overhead()
+        for process in range(self._plan.processes):
+            self._process(process)
+        self._monitor.read()
+
+    def _golden_run(self, position: int, candidate: LocalCandidate) -> None:
+        label = candidate.candidate.label
+        self._emit(Progress(f"{label}: golden inputs", position, len(self._candidates)))
+        outputs = self._workspace / f"golden-{position}.npz"
+        process, _ = start_worker(candidate, 0, self._golden, self._settings, self._control.cancelled)
+        with process:
+            process.call(
+                "evaluate",
+                self._settings.call_timeout_s,
+                inputs=str(self._golden.path),
+                normalization=as_json(self._golden.normalization),
+                outputs=str(outputs),
+            )
+        self._publish_outputs(label, outputs)
+
+    def _overhead(self) -> None:
+        nothing = LocalCandidate(Candidate("null", "", "null", "null", 1), Path("null"))
+        process, _ = start_worker(nothing, 0, None, self._settings, self._control.cancelled)
+        with process:
+            timed = process.call("measure", self._settings.call_timeout_s, count=OVERHEAD_SAMPLES, timer=True)
+        self._emit(Overhead(tuple(timed["samples_ns"]), timed["timer_resolution_ns"]))
+
+    def _process(self, process: int) -> None:
+        """Fresh workers for all candidates, their warm-up and their rounds of blocks."""
+        with ExitStack() as stack:
+            workers = []
+            for candidate in self._candidates:
+                worker, loaded = start_worker(
+                    candidate, process, self._golden, self._settings, self._control.cancelled
+                )
+                workers.append(stack.enter_context(worker))
+                self._emit(loaded)
+            counts = [self._warm_up(worker, process) for worker in workers]
+            self._rounds(process, workers, counts)
+            for worker in workers:
+                self._emit(WorkerClosed(worker.name, process, worker.close()))
+
+    def _warm_up(self, worker: WorkerProcess, process: int) -> int:
+        """Runs windows until their medians settle; returns how many inferences make a block."""
+        asked = self._plan.warmup_seconds
+        window_s = max(MIN_WINDOW_SECONDS, asked / 3.0)
+        windows: list[tuple[int, ...]] = []
+        started = time.monotonic()
+        while True:
+            self._monitor.read_if_due()
+            windows.append(self._block(worker, process, len(windows), MAX_BLOCK_SAMPLES, window_s))
+            spent = time.monotonic() - started
+            if spent >= asked and (settled(windows) or self._control.finish_requested()):
+                break
+            if spent >= asked * WARMUP_CAP and len(windows) >= 2:
+                self._emit(Progress(f"{worker.name}: did not settle within {spent:.1f} s of warm-up"))
+                break
+        return samples_per_block(windows[-1], self._plan.block_seconds)
+
+    def _rounds(self, process: int, workers: list[WorkerProcess], counts: list[int]) -> None:
+        plan = self._plan
+        share_s = plan.max_seconds / plan.processes
+        started = time.monotonic()
+        self._monitor.read()
+        index = 0
+        while not sampling_over(index, plan.blocks, time.monotonic() - started, share_s):
+            if index > 0 and self._control.finish_requested():
+                break
+            for position in block_order(plan.seed, process, index, len(workers)):
+                self._block(workers[position], process, index, counts[position])
+                self._monitor.read_if_due()
+            index += 1
+            self._tell(process, time.monotonic() - started, share_s)
+        else:
+            if index < plan.blocks:
+                self._emit(
+                    Progress(
+                        f"process {process + 1} of {plan.processes}: {index} of {plan.blocks} blocks a"
+                        f" candidate, because its {share_s:.1f} s of the time cap were far exceeded"
+                    )
+                )
+        self._monitor.read()
+
+    def _block(
+        self, worker: WorkerProcess, process: int, index: int, count: int, warmup_seconds: float = 0.0
+    ) -> tuple[int, ...]:
+        """Has one block timed and emits it; returns its samples. With `warmup_seconds` it is a warm-up window
+        of that length and `count` samples at most."""
+        timed = worker.call("measure", self._settings.call_timeout_s, count=count, max_seconds=warmup_seconds)
+        block = Block(
+            label=worker.name,
+            process=process,
+            index=index,
+            warmup=warmup_seconds > 0,
+            samples_ns=tuple(timed["samples_ns"]),
+            started_ns=timed["started_ns"],
+            cpu_ns=timed["cpu_ns"],
+            involuntary_switches=timed["involuntary_switches"],
+        )
+        self._emit(block)
+        return block.samples_ns
+
+    def _tell(self, process: int, spent_s: float, share_s: float) -> None:
+        """Progress in seconds of sampling, about twice a second."""
+        now = time.monotonic()
+        if now - self._told < PROGRESS_SECONDS:
+            return
+        self._told = now
+        done = process * share_s + min(spent_s, share_s)
+        text = f"sampling, process {process + 1} of {self._plan.processes}"
+        self._emit(Progress(text, round(done), max(1, round(self._plan.max_seconds))))

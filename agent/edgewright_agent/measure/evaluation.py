@@ -1,0 +1,53 @@
+"""A candidate's outputs for a whole input set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable
+
+from edgewright_contract.values import JobPayload, Progress, WorkerClosed
+
+from edgewright_agent.measure.session import as_json, check_candidate, start_worker
+from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
+
+
+def run_evaluation(
+    candidate: LocalCandidate,
+    inputs: LocalInputs,
+    workspace: Path,
+    worker: WorkerSettings,
+    emit: Callable[[JobPayload], None],
+    publish_outputs: Callable[[str, Path], None],
+    control: Control,
+) -> None:
+    """Runs `candidate` on every sample of `inputs`, one by one, in one worker.
+
+    Emits Loaded, Progress about twice a second, then WorkerClosed, and calls `publish_outputs(label, file)`
+    once with an .npz in `workspace`: one array an output under its name, samples along axis 0, in the
+    network's dtype but for quantised TFLite outputs, which are dequantised to float32. Whoever is called owns
+    the file, and emits Outputs once it is stored.
+
+    Raises EdgewrightError: CANCELLED, RUNTIME_UNAVAILABLE, SPEC_MISMATCH, MODEL_*, ARTIFACT_CORRUPT,
+    DISK_FULL, WORKER_*; no process is left then.
+    """
+    check_candidate(candidate)
+    label = candidate.candidate.label
+    outputs = workspace / "outputs.npz"
+
+    def progress(done: int, total: int) -> None:
+        emit(Progress(f"{label}: inferences", done, total))
+
+    process, loaded = start_worker(candidate, 0, inputs, worker, control.cancelled)
+    with process:
+        emit(loaded)
+        count = process.call(
+            "evaluate",
+            worker.call_timeout_s,
+            progress,
+            inputs=str(inputs.path),
+            normalization=as_json(inputs.normalization),
+            outputs=str(outputs),
+        )["count"]
+        emit(Progress(f"{label}: inferences", count, count))
+        emit(WorkerClosed(label, 0, process.close()))
+    publish_outputs(label, outputs)
