@@ -71,9 +71,7 @@ def options(
             help="Folder that holds everything: database, artifacts, keys. [default: ~/.edgewright]",
         ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -122,6 +120,8 @@ def run(arguments: list[str]) -> int:
     session = Session(home, terminal)
     try:
         status = app(args=rest, prog_name="edgewright", standalone_mode=False, obj=session)
+        if status == EXIT_CANCELLED:  # typer turns Ctrl-C into this
+            return _cancelled(terminal)
         return status if isinstance(status, int) else EXIT_DONE
     except EdgewrightError as failure:
         terminal.error(failure)
@@ -137,6 +137,10 @@ def run(arguments: list[str]) -> int:
         # The reader of our output went away (`| head`): nothing more to say, and no traceback at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except Exception:  # noqa: BLE001 - a defect of ours: a person gets one line, the traceback goes to a file
+        failure = _defect(home)
+        terminal.error(failure)
+        return failure.exit_status
     finally:
         session.close()
 
@@ -144,6 +148,22 @@ def run(arguments: list[str]) -> int:
 def _cancelled(terminal: Terminal) -> int:
     terminal.error(EdgewrightError(ErrorCode.CANCELLED, "cancelled; nothing was left half done"))
     return EXIT_CANCELLED
+
+
+def _defect(home: Path) -> EdgewrightError:
+    """Keeps the traceback of a defect and says where."""
+    import tempfile
+    import traceback
+
+    text = traceback.format_exc()
+    folder = home if home.is_dir() else Path(tempfile.gettempdir())
+    log = folder / "last-crash.log"
+    try:
+        log.write_text(text)
+        hint = f"please report it with {log}"
+    except OSError:
+        hint = f"please report it: {text.splitlines()[-1]}"
+    return EdgewrightError(ErrorCode.INTERNAL, f"a defect in edgewright: {text.strip().splitlines()[-1]}", hint)
 
 
 def _help_command(failure: TyperException) -> str:

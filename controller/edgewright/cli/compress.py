@@ -31,14 +31,17 @@ def compress(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     level: Annotated[list[str] | None, typer.Option(help="Level; may be given more than once. [default: acc1]")] = None,
     target: Annotated[
-        str | None, typer.Option(help="Instruction set to compress for. [default: this machine's, or the device's]")
+        str | None,
+        typer.Option(help="Instruction set to compress for. [default: this machine's, or the device's]"),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Take the target from this device.")] = None,
     max_drop: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Largest loss, points of the metric. [default: the level's]")
+        float | None,
+        typer.Option(min=0, max=100, help="Largest loss, points of the metric. [default: the level's]"),
     ] = None,
     calibration: Annotated[
-        str | None, typer.Option(help="Data set to calibrate with. [default: the model's own calibration part]")
+        str | None,
+        typer.Option(help="Data set to calibrate with. [default: the model's own calibration part]"),
     ] = None,
 ) -> None:
     session = session_of(context)

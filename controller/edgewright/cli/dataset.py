@@ -32,12 +32,10 @@ def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the data set.")],
     path: Annotated[Path, typer.Argument(help="Folder, zip or csv file.")],
-    format: Annotated[  # noqa: A002 - the option's name is part of the command line
+    format: Annotated[
         str | None, typer.Option("--format", help="imagefolder, csv or images. [default: by content]")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of the split in calibration, tuning and evaluation.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split in calibration, tuning and evaluation.")] = 0,
 ) -> None:
     session = session_of(context)
     with session.terminal.progress() as progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.cli.terminal import Terminal
-from edgewright.core.formatting import format_count, format_percent, format_size
+from edgewright.core.formatting import count, percent, points, size
 
 
 def show_model(terminal: Terminal, document: dict[str, Any]) -> None:
@@ -17,14 +17,10 @@ def show_model(terminal: Terminal, document: dict[str, Any]) -> None:
         for tensor in document[kind]:
             shape = "x".join(str(dimension) for dimension in tensor["shape"])
             terminal.line(f"{kind[:-1]:<12} {tensor['name']}  {shape}  {tensor['dtype']}")
-    terminal.line(f"size         {format_size(document['size_bytes'])}")
-    terminal.line(
-        f"parameters   {format_count(document['parameters'])}, MACs {format_count(document['macs'])} at batch 1"
-    )
+    terminal.line(f"size         {size(document['size_bytes'])}")
+    terminal.line(f"parameters   {count(document['parameters'])}, MACs {count(document['macs'])} at batch 1")
     if document["import_difference"] is not None:
-        terminal.line(
-            f"difference   {document['import_difference']:.1e} of the output range after simplification"
-        )
+        terminal.line(f"difference   {document['import_difference']:.1e} of the output range after simplification")
     spec = document["spec"]["input"]
     terminal.line(
         f"input spec   size {spec['size']}, {spec['layout']}, {spec['color']}, mean {spec['mean']}, std {spec['std']}"
@@ -36,7 +32,7 @@ def show_model(terminal: Terminal, document: dict[str, Any]) -> None:
     if document["baseline"] is not None:
         metric = document["baseline"]
         terminal.line(
-            f"{metric['name']:<12} {format_percent(metric['value'])} on {metric['count']} tuning images, this machine"
+            f"{metric['name']:<12} {percent(metric['value'])} on {metric['count']} tuning images, this machine"
         )
     for note in document["notes"]:
         terminal.line(f"note         {note}")
@@ -51,15 +47,24 @@ def show_variants(terminal: Terminal, documents: list[dict[str, Any]]) -> None:
             [
                 variant["variant"],
                 variant["target"],
-                format_size(variant["artifacts"][0]["size_bytes"]),
-                format_percent(metric.get("value")),
-                _points(variant["drop"]),
-                format_percent(fidelity.get("agreement")),
+                size(variant["artifacts"][0]["size_bytes"]),
+                percent(metric.get("value")),
+                points(variant["drop"]),
+                percent(fidelity.get("agreement")),
                 _decibel(fidelity.get("sqnr_db")),
                 str(len(variant["float_layers"])) if variant["level"] not in ("base", "fp16") else "-",
             ]
         )
-    columns = ["variant", "target", ">size", ">accuracy", ">drop", ">agreement", ">SQNR", ">layers kept float"]
+    columns = [
+        "variant",
+        "target",
+        ">size",
+        ">accuracy",
+        ">drop",
+        ">agreement",
+        ">SQNR",
+        ">layers kept float",
+    ]
     terminal.table(columns, rows)
 
 
@@ -87,7 +92,7 @@ def show_device(terminal: Terminal, document: dict[str, Any]) -> None:
         return
     terminal.line(f"board        {facts['board']}")
     terminal.line(f"cpu          {facts['cpu_model']}, {facts['cores']} cores, {facts['architecture']}")
-    terminal.line(f"memory       {format_size(facts['memory_bytes'])}, disk free {format_size(facts['disk_free_bytes'])}")
+    terminal.line(f"memory       {size(facts['memory_bytes'])}, disk free {size(facts['disk_free_bytes'])}")
     terminal.line(f"system       {facts['system']}, kernel {facts['kernel']}")
     terminal.line(f"agent        {facts['agent_version']} on Python {facts['python_version']}")
     for runtime in facts["runtimes"]:
@@ -99,10 +104,6 @@ def show_device(terminal: Terminal, document: dict[str, Any]) -> None:
         terminal.line(f"{reading['name']:<20} {text}")
     for deployment in document["deployments"]:
         terminal.line(f"slot         {deployment['slot']}: {deployment['label']} ({deployment['sha256'][:12]})")
-
-
-def _points(drop: float | None) -> str:
-    return "-" if drop is None else f"{drop:+.2f} pt"
 
 
 def _decibel(value: float | None) -> str:

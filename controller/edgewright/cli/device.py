@@ -28,7 +28,8 @@ def add(
     address: Annotated[str, typer.Argument(help="HOST:PORT of its agent.")],
     code: Annotated[str | None, typer.Option(help="The agent's one-time pairing code.")] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Plain text; only for an agent on loopback started the same way.")
+        bool,
+        typer.Option("--insecure", help="Plain text; only for an agent on loopback started the same way."),
     ] = False,
 ) -> None:
     session = session_of(context)
@@ -47,7 +48,13 @@ def list_devices(context: typer.Context) -> None:
         session.terminal.line("No devices yet: edgewright device add NAME HOST:PORT --code CODE")
         return
     rows = [
-        [d["name"], d["address"], "online" if d["online"] else "offline", d["target"], ", ".join(d["runtimes"])]
+        [
+            d["name"],
+            d["address"],
+            "online" if d["online"] else "offline",
+            d["target"],
+            ", ".join(d["runtimes"]),
+        ]
         for d in documents
     ]
     session.terminal.table(["device", "address", "state", "target", "runtimes"], rows)

@@ -26,7 +26,8 @@ def evaluate(
     device: Annotated[list[str] | None, typer.Option(help="Device; may be given more than once.")] = None,
     host: Annotated[bool, typer.Option("--host", help="Run on this machine instead, without an agent.")] = False,
     dataset: Annotated[
-        str | None, typer.Option(help="Evaluate on all images of this data set. [default: the model's evaluation part]")
+        str | None,
+        typer.Option(help="Evaluate on all images of this data set. [default: the model's evaluation part]"),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use at most so many images.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="Threads of the runtime.")] = 1,

@@ -9,7 +9,7 @@ import typer
 
 from edgewright.cli.details import show_model
 from edgewright.cli.session import session_of
-from edgewright.core.formatting import format_count, format_size
+from edgewright.core.formatting import count, size
 
 app = typer.Typer(help="Import, list and remove models.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -58,9 +58,9 @@ def list_models(context: typer.Context) -> None:
             d["model"],
             d["task"],
             d["framework"],
-            format_size(d["size_bytes"]),
-            format_count(d["parameters"]),
-            format_count(d["macs"]),
+            size(d["size_bytes"]),
+            count(d["parameters"]),
+            count(d["macs"]),
             d["dataset"] or "-",
         ]
         for d in documents

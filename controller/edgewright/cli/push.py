@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edgewright.cli.session import session_of
-from edgewright.core.formatting import format_size
+from edgewright.core.formatting import size
 from edgewright_contract.errors import EXIT_FAILED
 
 HELP = """Push a variant to devices: in chunks, resumed where a broken push stopped, verified by sha256, nothing sent
@@ -32,7 +32,7 @@ def push(
     session.terminal.document({"results": results})
     for result in results:
         if result["error"] is None:
-            sent = format_size(result["sent_bytes"]) if result["sent_bytes"] else "nothing (already there)"
+            sent = size(result["sent_bytes"]) if result["sent_bytes"] else "nothing (already there)"
             session.terminal.line(
                 f"{result['device']}: {result['variant']} is active in slot {result['slot']}; sent {sent};"
                 f" sha256 {result['sha256'][:12]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.cli.terminal import Terminal
-from edgewright.core.formatting import format_latency, format_percent, format_size, format_speedup
+from edgewright.core.formatting import duration, percent, size, speedup
 
 COLUMNS = ["variant", "device", ">size", ">accuracy", ">p50", ">p90", ">speed-up", "verdict"]
 
@@ -21,15 +21,26 @@ def show_benchmarks(terminal: Terminal, results: list[dict[str, Any]]) -> None:
                 result["device"],
                 f"{result['runtime']} x{result['threads']}",
                 str(result["samples"]),
-                format_latency(latency.get("p50")),
-                format_latency(latency.get("p90")),
-                format_latency(latency.get("p99")),
+                duration(latency.get("p50")),
+                duration(latency.get("p90")),
+                duration(latency.get("p99")),
                 _speedup(result),
-                format_size(result["peak_memory_bytes"]),
+                size(result["peak_memory_bytes"]),
                 result["verdict"],
             ]
         )
-    columns = ["variant", "device", "runtime", ">samples", ">p50", ">p90", ">p99", ">speed-up", ">memory", "verdict"]
+    columns = [
+        "variant",
+        "device",
+        "runtime",
+        ">samples",
+        ">p50",
+        ">p90",
+        ">p99",
+        ">speed-up",
+        ">memory",
+        "verdict",
+    ]
     terminal.table(columns, rows)
     for result in results:
         for reason in result["reasons"]:
@@ -48,7 +59,7 @@ def show_evaluations(terminal: Terminal, results: list[dict[str, Any]]) -> None:
                 _with_interval(result),
                 "-" if drop is None else f"{drop['value']:+.2f} [{drop['low']:+.2f}, {drop['high']:+.2f}] pt",
                 "-" if drop is None else ("yes" if drop["significant"] else "no"),
-                format_percent(result["agreement"]),
+                percent(result["agreement"]),
                 str(result["count"]),
             ]
         )
@@ -67,10 +78,10 @@ def show_comparison(terminal: Terminal, document: dict[str, Any]) -> None:
             [
                 result["variant"],
                 result["device"],
-                format_size(sizes.get(result["variant"])),
+                size(sizes.get(result["variant"])),
                 "-" if evaluation is None else _with_interval(evaluation),
-                format_latency(result["latency_ns"].get("p50")),
-                format_latency(result["latency_ns"].get("p90")),
+                duration(result["latency_ns"].get("p50")),
+                duration(result["latency_ns"].get("p90")),
                 _speedup(result),
                 result["verdict"],
             ]
@@ -82,16 +93,13 @@ def show_comparison(terminal: Terminal, document: dict[str, Any]) -> None:
 
 
 def _speedup(result: dict[str, Any]) -> str:
-    speedup = result["speedup"]
-    if speedup is None:
-        return "-"
-    text = format_speedup(speedup["value"], speedup["low"], speedup["high"])
-    return text if result["significant"] else f"{text} (no significant difference)"
+    text = speedup(result["speedup"])
+    if result["speedup"] is None or result["significant"]:
+        return text
+    return f"{text} (no significant difference)"
 
 
 def _with_interval(result: dict[str, Any]) -> str:
     if result["value"] is None:
         return "-"
-    return (
-        f"{format_percent(result['value'])} [{format_percent(result['low'])}, {format_percent(result['high'])}]"
-    )
+    return f"{percent(result['value'])} [{percent(result['low'])}, {percent(result['high'])}]"

@@ -9,7 +9,7 @@ import typer
 
 from edgewright.cli.details import show_variant, show_variants
 from edgewright.cli.session import session_of
-from edgewright.core.formatting import format_size
+from edgewright.core.formatting import size
 
 app = typer.Typer(help="List, show, export and remove variants.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -54,7 +54,7 @@ def export(
     session = session_of(context)
     document = session.controller().variants.export(variant, file, target, force)
     session.terminal.document(document)
-    session.terminal.line(f"Wrote {document['file']} ({document['format']}, {format_size(document['size_bytes'])}).")
+    session.terminal.line(f"Wrote {document['file']} ({document['format']}, {size(document['size_bytes'])}).")
 
 
 @app.command("remove")

@@ -25,7 +25,7 @@ _OPTIONS = (
 
 
 def open_secure(address: Address, identity: tuple[bytes, bytes], agent_certificate: bytes) -> grpc.Channel:
-    """A channel that talks only to the holder of `agent_certificate` (PEM) and shows `identity`, (key, certificate) PEM."""
+    """A channel to the holder of `agent_certificate` (PEM) alone; it shows `identity`, (key, certificate) PEM."""
     credentials = grpc.ssl_channel_credentials(
         root_certificates=agent_certificate,
         private_key=identity[0],

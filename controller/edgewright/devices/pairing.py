@@ -44,9 +44,7 @@ def pair(address: Address, code_text: str, identity: tuple[bytes, bytes], contro
             f"the agent at {address} is not the one that made this code (its certificate differs)",
             "check the address, or get a new code there with `edgewright-agent pair`",
         )
-    request = pb.PairRequest(
-        controller_name=controller_name, controller_certificate=identity[1]
-    )
+    request = pb.PairRequest(controller_name=controller_name, controller_certificate=identity[1])
     with open_secure(address, pairing.pairing_identity(code.secret), certificate) as channel:
         try:
             response = rpc.PairingStub(channel).Pair.future(request, timeout=CONNECT_SECONDS).result()

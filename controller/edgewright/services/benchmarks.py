@@ -14,7 +14,7 @@ from edgewright.core.benchmark import BenchSettings, precision_reached, summaris
 from edgewright.core.names import BASE_VARIANT, parse_variant
 from edgewright.core.plain import to_plain
 from edgewright.core.values import Part, ProgressCallback, ProgressEvent
-from edgewright.core.verdict import Parity, Verdict
+from edgewright.core.verdict import Parity
 from edgewright.services.agent_jobs import follow
 from edgewright.services.datasets import parts_of
 from edgewright.services.delivery import DeliveryService, candidate_of
@@ -200,7 +200,7 @@ class BenchmarkService:
                 },
                 summary=to_plain(candidate),
                 evidence_sha256=evidence,
-                verdict=candidate.verdict.state.value,
+                verdict=candidate.verdict.value,
             )
             for candidate in summary.candidates
         ]
@@ -259,7 +259,7 @@ def benchmark_document(record: ResultRecord) -> dict[str, Any]:
         "runtime": record.settings["runtime"],
         "threads": record.settings["threads"],
         "verdict": record.verdict,
-        "reasons": summary["verdict"]["reasons"],
+        "reasons": summary["reasons"],
         "samples": summary["samples"],
         "latency_ns": summary["latency_ns"],
         "latency_interval_ns": summary["latency_interval_ns"],
@@ -279,6 +279,3 @@ def benchmark_document(record: ResultRecord) -> dict[str, Any]:
         "evidence_sha256": record.evidence_sha256,
         "created": record.created,
     }
-
-
-__all__ = ["BenchRequest", "BenchmarkService", "Verdict", "benchmark_document"]

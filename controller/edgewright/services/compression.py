@@ -11,7 +11,7 @@ from edgewright import __version__
 from edgewright.core.levels import Level, level
 from edgewright.core.names import BASE_VARIANT
 from edgewright.core.plain import to_plain
-from edgewright.core.targets import int8_policy, target_of
+from edgewright.core.targets import int8_policy
 from edgewright.core.values import Dataset, Part, ProgressCallback, Task
 from edgewright.services.datasets import parts_of
 from edgewright.services.inputs import InputFile, InputSets, single_input

@@ -23,18 +23,14 @@ class DeliveryService:
         self._workspace = workspace
         self._variants = variants
 
-    def push(
-        self, label: str, device_names: list[str], slot: str, progress: ProgressCallback
-    ) -> list[dict[str, Any]]:
+    def push(self, label: str, device_names: list[str], slot: str, progress: ProgressCallback) -> list[dict[str, Any]]:
         """One result a device; what fails on one device does not keep it from the others."""
         check_name(slot, "slot")
         devices = [self._workspace.store.devices.get(name) for name in dict.fromkeys(device_names)]
         self._variants.show(label, None)  # a name that nobody knows is wrong for every device
         return [self._push_one(label, device, slot, progress) for device in devices]
 
-    def _push_one(
-        self, label: str, device: DeviceRecord, slot: str, progress: ProgressCallback
-    ) -> dict[str, Any]:
+    def _push_one(self, label: str, device: DeviceRecord, slot: str, progress: ProgressCallback) -> dict[str, Any]:
         result: dict[str, Any] = {
             "device": device.name,
             "variant": label,
@@ -56,9 +52,7 @@ class DeliveryService:
                 raise
             result["error"] = failure.as_json()["error"]
             return result
-        self._workspace.store.devices.add_deployment(
-            DeploymentRecord(device.name, slot, label, file_of(record).sha256)
-        )
+        self._workspace.store.devices.add_deployment(DeploymentRecord(device.name, slot, label, file_of(record).sha256))
         return result
 
     def transfer(

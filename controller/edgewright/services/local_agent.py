@@ -29,7 +29,8 @@ class LocalAgent:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
         if done.returncode != 0:
             raise EdgewrightError(
-                ErrorCode.AGENT_NOT_RUNNING, f"the local agent gave no pairing code: {done.stdout}{done.stderr}".strip()
+                ErrorCode.AGENT_NOT_RUNNING,
+                f"the local agent gave no pairing code: {done.stdout}{done.stderr}".strip(),
             )
         return str(json.loads(done.stdout)["code"])
 

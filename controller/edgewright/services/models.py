@@ -26,6 +26,9 @@ BASELINE_IMAGES = 200
 PROBE_IMAGES = 2
 
 
+Judged = tuple[dict[str, Any] | None, list[str]]
+
+
 class ModelService:
     def __init__(self, workspace: Workspace, inputs: InputSets) -> None:
         self._workspace = workspace
@@ -52,7 +55,12 @@ class ModelService:
         file = _existing(file)
         framework = recognise(file)
         source_sha256 = sha256_of_file(file)
-        request = {"task": task.value, "spec": spec_to_dict(asked), "dataset": dataset_name, "file": source_sha256}
+        request = {
+            "task": task.value,
+            "spec": spec_to_dict(asked),
+            "dataset": dataset_name,
+            "file": source_sha256,
+        }
         with self._workspace.store.work_lock(f"model-{name}"):
             known = self._models.find(name)
             if known is not None:
@@ -138,7 +146,7 @@ class ModelService:
         task: Task,
         dataset: Dataset | None,
         progress: ProgressCallback,
-    ) -> tuple[dict[str, Any] | None, list[str]]:
+    ) -> Judged:
         """The metric on tuning images here and now, so that a wrong spec is noticed at once."""
         if task is not Task.CLASSIFICATION or dataset is None or len(imported.inputs) != 1:
             return None, []

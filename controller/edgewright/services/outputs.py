@@ -24,5 +24,7 @@ def fetch_outputs(client: AgentClient, sha256: str, scratch: Path) -> dict[str, 
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, KeyError) as failure:
         raise EdgewrightError(
-            ErrorCode.ARTIFACT_CORRUPT, f"the outputs of the agent cannot be read: {failure}", "run the command again"
+            ErrorCode.ARTIFACT_CORRUPT,
+            f"the outputs of the agent cannot be read: {failure}",
+            "run the command again",
         ) from failure

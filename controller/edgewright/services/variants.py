@@ -58,7 +58,9 @@ class VariantService:
             )
         if destination.exists() and not force:
             raise EdgewrightError(
-                ErrorCode.OPTION_INVALID, f"{destination} exists already", "choose another name, or give --force"
+                ErrorCode.OPTION_INVALID,
+                f"{destination} exists already",
+                "choose another name, or give --force",
             )
         partial = destination.with_name(f".{destination.name}.part")
         try:
@@ -68,7 +70,9 @@ class VariantService:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
             raise EdgewrightError(
-                ErrorCode.FILE_NOT_FOUND, f"cannot write {destination}: {failure.strerror}", "choose another place"
+                ErrorCode.FILE_NOT_FOUND,
+                f"cannot write {destination}: {failure.strerror}",
+                "choose another place",
             ) from failure
         return {
             "file": str(destination),
