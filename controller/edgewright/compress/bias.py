@@ -40,11 +40,7 @@ def correct_biases(
         if weight is None or bias is None or "DequantizeLinear" not in (weight.op_type, bias.op_type):
             continue
         stored = index.initializers.get(bias.input[0])
-        if (
-            stored is None
-            or len(index.consumers[bias.input[0]]) > 1
-            or weight.input[0] not in index.initializers
-        ):
+        if stored is None or len(index.consumers[bias.input[0]]) > 1 or weight.input[0] not in index.initializers:
             continue
         shift = _mean_shift(node, weight, weights[layer.weight], channel_means[layer.input], index)
         if shift is None:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.compress.observers import ChannelMeanObserver, Histogram, HistogramObserver
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.model_file import load_model, save_model
 from edgewright.graph.session import Array, open_session, run
 from edgewright.graph.shapes import Shape
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # Activations that one call may hand back; larger batches are cut.
 _CALL_BYTES = 192 * 2**20

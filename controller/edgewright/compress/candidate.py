@@ -62,9 +62,7 @@ class Workshop:
         """Range of every observed tensor by `method`."""
         if method not in self._ranges:
             compute = METHODS[method]
-            self._ranges[method] = {
-                name: compute(histogram) for name, histogram in self._statistics.histograms.items()
-            }
+            self._ranges[method] = {name: compute(histogram) for name, histogram in self._statistics.histograms.items()}
         return self._ranges[method]
 
     def make(self, choice: Choice, destination: Path) -> Placement:

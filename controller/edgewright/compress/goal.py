@@ -9,6 +9,16 @@ from edgewright.compress.judge import Judgement
 
 
 @dataclass(frozen=True)
+class GoalResult:
+    """What was asked, what was reached, and whether that is enough; units are in the name."""
+
+    goal: str
+    asked: float
+    reached: float
+    met: bool
+
+
+@dataclass(frozen=True)
 class Goal:
     """The bound of a level.
 
@@ -49,6 +59,16 @@ class Goal:
         if judgement.fidelity.divergence is not None:
             return judgement.fidelity.divergence
         return -judgement.fidelity.sqnr_db
+
+    def result(self, judgement: Judgement) -> GoalResult:
+        """The bound as a record: drop_points (measured), expected_drop_points (no labels) or sqnr_db."""
+        drop, met = self.drop_points(judgement), self.met(judgement)
+        if drop is not None:
+            return GoalResult("drop_points", self.bound_points, drop, met)
+        if judgement.fidelity.expected_drop is not None:
+            expected = 100.0 * judgement.fidelity.expected_drop
+            return GoalResult("expected_drop_points", self.bound_points, expected, met)
+        return GoalResult("sqnr_db", self.minimum_sqnr_db, judgement.fidelity.sqnr_db, met)
 
     def describe(self, judgement: Judgement) -> str:
         """The bound beside what was reached."""

@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.compress.calibration import Statistics, calibrate
 from edgewright.compress.candidate import Candidate, Choice, Workshop
-from edgewright.compress.goal import Goal
+from edgewright.compress.goal import Goal, GoalResult
 from edgewright.compress.judge import Bench, Fidelity, Judge
 from edgewright.compress.mixed_precision import grow_float, rank_layers
 from edgewright.compress.placement import FloatLayer, Placement, place
@@ -26,6 +24,7 @@ from edgewright.graph.files import atomic_file
 from edgewright.graph.model_file import load_model
 from edgewright.graph.session import Array
 from edgewright.graph.shapes import concrete_shapes, infer_shapes, tensor_spec, true_inputs
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ class QuantizedModel:
     drop: float | None
     bound_met: bool
     stopped_because: str
+    goals: tuple[GoalResult, ...]
     tuning_samples: int
     calibration_samples: int
     tried: tuple[Tried, ...] = field(default=())
@@ -147,12 +147,11 @@ def quantize_int8(
         drop=goal.drop_points(best.judgement),
         bound_met=goal.met(best.judgement),
         stopped_because=reason,
+        goals=(goal.result(best.judgement),),
         tuning_samples=bench.samples,
         calibration_samples=statistics.samples,
         tried=tried,
-        notes=()
-        if policy.can_win
-        else (f"INT8 is not expected to be faster on {options.target}: {policy.reason}",),
+        notes=() if policy.can_win else (f"INT8 is not expected to be faster on {options.target}: {policy.reason}",),
     )
 
 
@@ -172,21 +171,14 @@ def _compete(
     number = 0
     while choices:
         choice = choices.pop(0)
-        progress(
-            ProgressEvent(f"trying {choice.label}", number, len(options.methods) + options.bias_correction)
-        )
+        progress(ProgressEvent(f"trying {choice.label}", number, len(options.methods) + options.bias_correction))
         path = folder / f"candidate_{number}.onnx"
         placement = workshop.make(choice, path)
         judgement = bench.judge_file(path, progress, f"judging {choice.label}")
         tried.append(Tried(choice.label, judgement.metric, judgement.fidelity))
         if best is None or goal.loss(judgement) < goal.loss(best.judgement):
             best = Candidate(choice, placement, path, judgement)
-        if (
-            not choices
-            and options.bias_correction
-            and not best.choice.bias_corrected
-            and not choice.bias_corrected
-        ):
+        if not choices and options.bias_correction and not best.choice.bias_corrected and not choice.bias_corrected:
             choices.append(Choice(best.choice.method, True, best.choice.keep_float))
         number += 1
     assert best is not None
@@ -204,9 +196,7 @@ def _mixed(
 ) -> tuple[Candidate, str]:
     now = time.monotonic()
     ranked = rank_layers(best, workshop, bench, goal, folder, progress, now + 0.6 * options.budget_seconds)
-    best, reason = grow_float(
-        best, ranked, workshop, bench, goal, folder, progress, now + options.budget_seconds
-    )
+    best, reason = grow_float(best, ranked, workshop, bench, goal, folder, progress, now + options.budget_seconds)
     held = "the bound holds" if goal.met(best.judgement) else "the bound is missed"
     return best, f"{held}: {goal.describe(best.judgement)}; {reason}"
 
@@ -235,11 +225,7 @@ def _check_input(model: object) -> None:
 def _mean_tensors(placement: Placement, shapes: dict[str, tuple[int | None, ...]]) -> tuple[str, ...]:
     """Inputs of layers whose channel mean bias correction needs."""
     return tuple(
-        {
-            layer.input: None
-            for layer in placement.layers
-            if layer.op in ("Conv", "Gemm") and layer.input in shapes
-        }
+        {layer.input: None for layer in placement.layers if layer.op in ("Conv", "Gemm") and layer.input in shapes}
     )
 
 

@@ -210,9 +210,7 @@ class _Sums:
         if not self.rows:
             return Fidelity(None, sqnr, cosine, None, None, self.samples)
         rows = self.rows
-        return Fidelity(
-            self.same / rows, sqnr, cosine, self.divergence / rows, self.expected_drop / rows, self.samples
-        )
+        return Fidelity(self.same / rows, sqnr, cosine, self.divergence / rows, self.expected_drop / rows, self.samples)
 
 
 def probabilities(scores: Array) -> Array:

@@ -214,9 +214,7 @@ def _is_head(node: onnx.NodeProto, index: GraphIndex) -> bool:
     return True
 
 
-def _layer(
-    node: onnx.NodeProto, index: GraphIndex, chosen: Collection[str], shapes: dict[str, Shape]
-) -> Layer:
+def _layer(node: onnx.NodeProto, index: GraphIndex, chosen: Collection[str], shapes: dict[str, Shape]) -> Layer:
     nodes, output = [node.name], node.output[0]
     readers = index.consumers.get(output, [])
     if len(readers) == 1 and readers[0].op_type in REMOVABLE_OPS and readers[0].name in chosen:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.compress.placement import REMOVABLE_OPS, Placement
 from edgewright.compress.ranges import Range
@@ -19,6 +18,7 @@ from edgewright.core.targets import Int8Policy
 from edgewright.graph.opset import LOWEST_KEPT, opset_of
 from edgewright.graph.session import open_session
 from edgewright.graph.shapes import skeleton
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,7 @@ def fused_ops(path: Path) -> FusedOps:
         nodes = onnx.load(str(target), load_external_data=False).graph.node
     kinds = Counter(node.op_type for node in nodes)
     names = ("MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QGemm", "QAttention")
-    int8 = {
-        kind: count for kind, count in sorted(kinds.items()) if kind.startswith("QLinear") or kind in names
-    }
+    int8 = {kind: count for kind, count in sorted(kinds.items()) if kind.startswith("QLinear") or kind in names}
     floats = sum(kinds[kind] for kind in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"))
     return FusedOps(int8, floats, kinds["QuantizeLinear"] + kinds["DequantizeLinear"])
 

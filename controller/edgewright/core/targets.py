@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -38,9 +39,14 @@ _VNNI_FLAGS = frozenset({"avx512_vnni", "avx512vnni", "avx_vnni", "avxvnni", "am
 
 
 def target_of(facts: DeviceFacts) -> str:
-    """The target a device belongs to, from its architecture and CPU flags (as in /proc/cpuinfo)."""
-    architecture = facts.architecture.lower()
-    flags = frozenset(flag.lower() for flag in facts.cpu_flags)
+    """The target a device belongs to."""
+    return target_of_cpu(facts.architecture, facts.cpu_flags)
+
+
+def target_of_cpu(machine: str, cpu_flags: Iterable[str]) -> str:
+    """The target of a CPU, from its architecture (as `uname -m`) and flags (as in /proc/cpuinfo)."""
+    architecture = machine.lower()
+    flags = frozenset(flag.lower() for flag in cpu_flags)
     if architecture in ("x86_64", "amd64", "i386", "i686", "x86"):
         if flags & _VNNI_FLAGS:
             return "x86-vnni"

@@ -21,9 +21,7 @@ def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     graph_model = onnx_ir.from_proto(model)
     common.RemoveInitializersFromInputsPass()(graph_model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph_model)
-    optimizer.fold_constants_ir(
-        graph_model, input_size_limit=_FOLDED_ELEMENTS, output_size_limit=_FOLDED_ELEMENTS
-    )
+    optimizer.fold_constants_ir(graph_model, input_size_limit=_FOLDED_ELEMENTS, output_size_limit=_FOLDED_ELEMENTS)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph_model)
     common.IdentityEliminationPass()(graph_model)
     common.RemoveUnusedNodesPass()(graph_model)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from google.protobuf.message import DecodeError, EncodeError
 
 from edgewright.graph.files import atomic_file
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # A protobuf message, hence an ONNX file with its weights inside, cannot be larger.
 MAX_BYTES = 2**31 - 2**20
@@ -71,9 +71,7 @@ def all_tensors(model: onnx.ModelProto) -> list[Any]:
 
 def _load_external(model: onnx.ModelProto, path: Path) -> None:
     """Reads external weights into the model; the files must lie in the model's own folder."""
-    external = [
-        tensor for tensor in all_tensors(model) if onnx.external_data_helper.uses_external_data(tensor)
-    ]
+    external = [tensor for tensor in all_tensors(model) if onnx.external_data_helper.uses_external_data(tensor)]
     if not external:
         return
     folder = path.parent.resolve()
@@ -129,7 +127,6 @@ def _byte_size(tensor: Any) -> int:
 def _too_large(path: Path, size: int) -> EdgewrightError:
     return EdgewrightError(
         ErrorCode.MODEL_TOO_LARGE,
-        f"{path.name} has {size / 2**20:.0f} MiB with its weights; at most {MAX_BYTES / 2**20:.0f} MiB "
-        "are supported",
+        f"{path.name} has {size / 2**20:.0f} MiB with its weights; at most {MAX_BYTES / 2**20:.0f} MiB are supported",
         "use a smaller network, or store the weights as float16",
     )

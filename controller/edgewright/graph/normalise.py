@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.batchnorm import drop_unused_initializers, fold_batchnorm
@@ -21,6 +20,7 @@ from edgewright.graph.compare import Reference, difference_from
 from edgewright.graph.constants import strip_inputs, tidy
 from edgewright.graph.model_file import save_model
 from edgewright.graph.opset import move_opset
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # Float rounding of a reordered network stays a hundred times below this; a changed meaning does not.
 TOLERANCE = 1e-4
@@ -57,9 +57,7 @@ def normalise(
     save_model(current, accepted)
     difference = 0.0 if reference is None else difference_from(reference, accepted, threads)
     if reference is None:
-        return Normalised(
-            accepted, 0.0, False, ("not simplified: no input was found that the network runs on",)
-        )
+        return Normalised(accepted, 0.0, False, ("not simplified: no input was found that the network runs on",))
     simplified = False
     stages: tuple[tuple[str, Stage], ...] = (
         ("operator set", move_opset),
@@ -75,9 +73,7 @@ def normalise(
         if candidate is None:
             continue
         if gap > tolerance:
-            notes.append(
-                f"{name} refused: it moves an output by {gap:.1e} of its range ({tolerance:.0e} allowed)"
-            )
+            notes.append(f"{name} refused: it moves an output by {gap:.1e} of its range ({tolerance:.0e} allowed)")
             continue
         current, accepted, difference, simplified = candidate, folder / f"stage{index}.onnx", gap, True
     progress(ProgressEvent("simplifying", len(stages), len(stages)))

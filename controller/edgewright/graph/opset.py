@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.graph.shapes import skeleton
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 OLDEST_OPSET = 9
 # Per-channel QuantizeLinear came with 13; onnxruntime 1.19.2 on old boards reads up to 21 and IR version 10.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 Arrays = Mapping[str, np.ndarray[Any, np.dtype[Any]]]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.values import TensorSpec
 
 from edgewright.graph.session import Array
+from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.values import TensorSpec
 
 # Initializers up to this size may hold shapes, axes and scales that shape inference reads.
 _SMALL_BYTES = 4096

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from onnx import numpy_helper
 
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
@@ -22,6 +21,7 @@ from edgewright.graph.opset import check_opset, opset_of
 from edgewright.graph.session import Arrays, open_session
 from edgewright.graph.shapes import concrete_shapes, infer_shapes, random_probe, tensor_spec, true_inputs
 from edgewright.imports.imported import ImportedModel
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 def import_onnx(
@@ -75,8 +75,11 @@ def import_onnx(
 
 
 def describe_onnx(path: Path, input_size: tuple[int, int] | None = None) -> ImportedModel:
-    """Facts of an ONNX file as it is, nothing changed. Raises as `load_model`."""
+    """Facts of an ONNX file as it is, nothing changed. Raises as `load_model`, MODEL_OPSET_UNSUPPORTED,
+    SPEC_MISMATCH.
+    """
     model = load_model(path)
+    check_opset(model)
     notes: tuple[str, ...] = ()
     macs, unknown = count_macs(model, infer_shapes(model, concrete_shapes(model, input_size)))
     if unknown:
@@ -112,11 +115,7 @@ def _reference(
         if probes:
             raise
         return None, (f"not compared with the original: {error.message}",)
-    notes = (
-        ("the outputs do not depend on the input: the comparison proves nothing",)
-        if is_vacuous(reference)
-        else ()
-    )
+    notes = ("the outputs do not depend on the input: the comparison proves nothing",) if is_vacuous(reference) else ()
     return reference, notes
 
 
