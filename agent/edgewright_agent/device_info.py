@@ -7,13 +7,12 @@ import platform
 import shutil
 from pathlib import Path
 
-from edgewright_contract.values import DeviceFacts
-
 from edgewright_agent import __version__
 from edgewright_agent.runtimes import registry
 from edgewright_agent.telemetry import cgroup, cpu
 from edgewright_agent.telemetry.files import Unavailable, meminfo, read_text
 from edgewright_agent.telemetry.sensors import Sensors
+from edgewright_contract.values import DeviceFacts
 
 BUSY_SECONDS = 0.1
 # What firmware says that nobody filled in.

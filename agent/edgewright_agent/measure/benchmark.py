@@ -7,17 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Callable, Sequence
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.values import (
-    BenchmarkPlan,
-    Block,
-    Candidate,
-    JobPayload,
-    Overhead,
-    Progress,
-    WorkerClosed,
-)
-
 from edgewright_agent.measure.monitor import Monitor
 from edgewright_agent.measure.schedule import (
     MAX_BLOCK_SAMPLES,
@@ -29,6 +18,16 @@ from edgewright_agent.measure.schedule import (
 from edgewright_agent.measure.session import as_json, check_candidate, start_worker
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_agent.worker.client import WorkerProcess
+from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.values import (
+    BenchmarkPlan,
+    Block,
+    Candidate,
+    JobPayload,
+    Overhead,
+    Progress,
+    WorkerClosed,
+)
 
 OVERHEAD_SAMPLES = 2000
 MAX_SECONDS = 86400
@@ -150,9 +149,7 @@ class Benchmark:
         with ExitStack() as stack:
             workers = []
             for candidate in self._candidates:
-                worker, loaded = start_worker(
-                    candidate, process, self._golden, self._settings, self._control.cancelled
-                )
+                worker, loaded = start_worker(candidate, process, self._golden, self._settings, self._control.cancelled)
                 workers.append(stack.enter_context(worker))
                 self._emit(loaded)
             counts = [self._warm_up(worker, process) for worker in workers]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from edgewright_contract.values import JobPayload, Progress, WorkerClosed
-
 from edgewright_agent.measure.session import as_json, check_candidate, start_worker
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
+from edgewright_contract.values import JobPayload, Progress, WorkerClosed
 
 
 def run_evaluation(

@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from edgewright_contract.values import JobPayload, Telemetry
-
 from edgewright_agent.telemetry.sensors import Sensors
+from edgewright_contract.values import JobPayload, Telemetry
 
 INTERVAL_SECONDS = 1.0
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any, Callable
 
-from edgewright_contract.values import Loaded, Normalization, TensorSpec
-
 from edgewright_agent.measure.values import LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_agent.runtimes import registry
 from edgewright_agent.worker.client import WorkerProcess
+from edgewright_contract.values import Loaded, Normalization, TensorSpec
 
 
 def check_candidate(candidate: LocalCandidate) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from edgewright_contract.values import Loaded
-
 from edgewright_agent.measure.session import check_candidate, start_worker
 from edgewright_agent.measure.values import LocalCandidate, WorkerSettings
+from edgewright_contract.values import Loaded
 
 
 def run_smoke(candidate: LocalCandidate, worker: WorkerSettings) -> Loaded:

@@ -88,7 +88,7 @@ class OnnxRuntime:
         except (state.InvalidProtobuf, state.NoSuchFile) as error:
             raise EdgewrightError(
                 ErrorCode.MODEL_CORRUPT,
-                f"onnxruntime cannot read the model file: {_first_line(error)}",
+                f"onnxruntime cannot read the model file: {_first_line(error, model)}",
                 "export the variant again and push it again",
             ) from error
         except (
@@ -98,11 +98,9 @@ class OnnxRuntime:
             state.NotImplemented,
             state.RuntimeException,
         ) as error:
-            if "bad_alloc" in str(error):
-                raise MemoryError(_first_line(error)) from error
             raise EdgewrightError(
                 ErrorCode.MODEL_UNRUNNABLE,
-                f"onnxruntime {ort.__version__} cannot load the model: {_first_line(error)}",
+                f"onnxruntime {ort.__version__} cannot load the model: {_first_line(error, model)}",
                 "an older onnxruntime may lack the model's opset or operators: update it on the device",
             ) from error
         return OnnxSession(session, model)
@@ -133,13 +131,12 @@ def _spec(item: Any, model: Path, batch: set[str | None]) -> TensorSpec:
     shape = list(item.shape)
     if shape and not isinstance(shape[0], int) and shape[0] in batch:
         shape[0] = 1
-    return TensorSpec(
-        item.name, tuple(size if isinstance(size, int) else size or "?" for size in shape), dtype
-    )
+    return TensorSpec(item.name, tuple(size if isinstance(size, int) else size or "?" for size in shape), dtype)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+def _first_line(error: Exception, model: Path) -> str:
+    lines = str(error).replace(str(model), model.name).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
 
 
 RUNTIME = OnnxRuntime()

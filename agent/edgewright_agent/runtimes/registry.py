@@ -10,10 +10,9 @@ import importlib.metadata
 from dataclasses import dataclass
 from typing import cast
 
+from edgewright_agent.runtimes.base import Runtime
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import RuntimeFacts
-
-from edgewright_agent.runtimes.base import Runtime
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,7 @@ def _facts(entry: Registration) -> RuntimeFacts | None:
 def check(name: str, model_format: str) -> None:
     """Raises EdgewrightError RUNTIME_UNAVAILABLE unless `name` is registered and reads `model_format`."""
     entry = _REGISTERED.get(name)
-    known = ", ".join(
-        f"{item.name} ({', '.join(item.formats)})" for item in _REGISTERED.values() if item.listed
-    )
+    known = ", ".join(f"{item.name} ({', '.join(item.formats)})" for item in _REGISTERED.values() if item.listed)
     if entry is None:
         raise EdgewrightError(
             ErrorCode.RUNTIME_UNAVAILABLE,

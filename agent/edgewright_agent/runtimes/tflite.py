@@ -74,8 +74,9 @@ class TfliteRuntime:
                     interpreter.resize_tensor_input(item["index"], [1, *item["shape"][1:]])
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            broken = "flatbuffer" in str(error).lower()
             raise EdgewrightError(
-                ErrorCode.MODEL_UNRUNNABLE,
+                ErrorCode.MODEL_CORRUPT if broken else ErrorCode.MODEL_UNRUNNABLE,
                 f"{package} cannot load the model: {str(error).strip()[:300]}",
                 "the file may be damaged, or need operators that this TFLite build lacks",
             ) from error

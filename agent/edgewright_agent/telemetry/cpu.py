@@ -76,8 +76,7 @@ def cpu_model(root: Path) -> str:
         return "unknown"
     ordered = sorted(parts, key=lambda part: (part[1], part[0]), reverse=True)
     return "+".join(
-        _ARM_PARTS.get(part, f"unknown ARM core (implementer {part[0]:#x}, part {part[1]:#x})")
-        for part in ordered
+        _ARM_PARTS.get(part, f"unknown ARM core (implementer {part[0]:#x}, part {part[1]:#x})") for part in ordered
     )
 
 

@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from edgewright_contract.values import READING_NAMES, Reading
-
 from edgewright_agent.telemetry import cgroup
 from edgewright_agent.telemetry.files import (
     Unavailable,
@@ -18,6 +16,7 @@ from edgewright_agent.telemetry.files import (
     readable_numbers,
 )
 from edgewright_agent.telemetry.power import board_power_w
+from edgewright_contract.values import READING_NAMES, Reading
 
 # Outside of these a sensor is not telling a chip's temperature; unconnected ones read 0 or -273.
 PLAUSIBLE_DEGC = (-40.0, 150.0)

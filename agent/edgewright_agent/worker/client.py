@@ -14,10 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Callable, cast
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright_agent.measure.values import WorkerSettings
-from edgewright_agent.worker.diagnosis import Death, explain_death, oom_kills
+from edgewright_agent.worker.diagnosis import HINTS, Death, explain_death, oom_kills
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 ENTRY = Path(__file__).with_name("entry.py")
 POLL_SECONDS = 0.2
@@ -168,7 +167,10 @@ class WorkerProcess:
         return True
 
     def _reported(self, error: dict[str, str]) -> EdgewrightError:
-        return EdgewrightError(ErrorCode(error["code"]), f"{self.name}: {error['message']}", error["hint"])
+        code = ErrorCode(error["code"])
+        limit = self._settings.memory_limit_bytes
+        under = f" (limit {limit} bytes)" if limit and code is ErrorCode.WORKER_OUT_OF_MEMORY else ""
+        return EdgewrightError(code, f"{self.name}: {error['message']}{under}", error["hint"] or HINTS.get(code, ""))
 
     def _death(self) -> EdgewrightError:
         """stdout has ended: how did the process?"""

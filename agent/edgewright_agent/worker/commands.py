@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Callable
 
+from edgewright_agent.runtimes.registry import load_runtime
+from edgewright_agent.worker.diagnosis import speaks_of_memory
+from edgewright_agent.worker.timing import time_block, timer_resolution_ns
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import Normalization, TensorSpec
-
-from edgewright_agent.runtimes.registry import load_runtime
-from edgewright_agent.worker.timing import time_block, timer_resolution_ns
 
 if TYPE_CHECKING:
     from edgewright_agent.runtimes.base import Runtime, Session
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 PROGRESS_SECONDS = 0.5
+
+_ERRNO_CODES = {
+    errno.ENOSPC: ErrorCode.DISK_FULL,
+    errno.EDQUOT: ErrorCode.DISK_FULL,
+    errno.ENOMEM: ErrorCode.WORKER_OUT_OF_MEMORY,
+}
 
 
 class Worker:
@@ -52,13 +58,9 @@ class Worker:
             except MemoryError as error:
                 reply = _failure(ErrorCode.WORKER_OUT_OF_MEMORY, f"out of memory: {error}")
             except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                reply = _failure(ErrorCode.DISK_FULL if full else ErrorCode.WORKER_FAILED, str(error))
+                reply = _failure(_ERRNO_CODES.get(error.errno or 0, ErrorCode.WORKER_FAILED), str(error))
             except Exception as error:  # noqa: BLE001 - the border of the process: the parent raises it again
-                text = f"{type(error).__name__}: {error}"
-                lack = "bad_alloc" in text or "Failed to allocate memory" in text
-                code = ErrorCode.WORKER_OUT_OF_MEMORY if lack else ErrorCode.WORKER_FAILED
-                reply = _failure(code, text[:2000])
+                reply = _failure(ErrorCode.WORKER_FAILED, f"{type(error).__name__}: {error}"[:2000])
             self._send(reply)
 
     def _send(self, message: Message) -> None:
@@ -140,6 +142,8 @@ class Worker:
 
 
 def _failure(code: ErrorCode, message: str, hint: str = "") -> Message:
+    if speaks_of_memory(message):  # libraries report it in many types of error
+        code, hint = ErrorCode.WORKER_OUT_OF_MEMORY, ""
     return {"error": {"code": code.value, "message": message, "hint": hint}}
 
 

@@ -8,16 +8,25 @@ from pathlib import Path
 
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-# Last words of processes that got no memory: C++, Python, OpenBLAS, the loader.
+# Words of programs that got no memory: C++, Python, the C library, OpenBLAS, onnxruntime, the loader.
 _MEMORY_WORDS = (
     "bad_alloc",
     "MemoryError",
     "Cannot allocate memory",
     "cannot allocate memory",
     "Memory allocation still failed",
+    "Failed to allocate memory",
     "failed to map segment",
 )
 QUOTED_LINES = 5
+
+_COMPARE = "run the model on the desktop to see whether the file or the device's runtime is at fault"
+HINTS = {
+    ErrorCode.WORKER_OUT_OF_MEMORY: "free memory on the device, use a smaller model, or raise the agent's limit",
+    ErrorCode.WORKER_CRASHED: _COMPARE,
+    ErrorCode.WORKER_FAILED: _COMPARE,
+    ErrorCode.DISK_FULL: "free space on the device, or send a smaller input set",
+}
 
 
 @dataclass(frozen=True)
@@ -38,18 +47,23 @@ def explain_death(death: Death) -> EdgewrightError:
     last_words = f"; its last words: {' | '.join(lines)[-1000:]}" if lines else ""
     limit = f" under a limit of {death.memory_limit_bytes} bytes" if death.memory_limit_bytes else ""
     killed_for_memory = death.status == -signal.SIGKILL and death.oom_killed
-    if killed_for_memory or any(word in death.stderr for word in _MEMORY_WORDS):
+    if killed_for_memory or speaks_of_memory(death.stderr):
         how = "the kernel killed it" if killed_for_memory else _how(death.status)
         return EdgewrightError(
             ErrorCode.WORKER_OUT_OF_MEMORY,
             f"{death.name}: the worker ran out of memory{limit} ({how}){last_words}",
-            "free memory on the device, use a smaller model, or raise the agent's memory limit",
+            HINTS[ErrorCode.WORKER_OUT_OF_MEMORY],
         )
     return EdgewrightError(
         ErrorCode.WORKER_CRASHED,
         f"{death.name}: the worker died{limit}: {_how(death.status)}{last_words}",
-        "run the model on the desktop to see whether the file or the device's runtime is at fault",
+        HINTS[ErrorCode.WORKER_CRASHED],
     )
+
+
+def speaks_of_memory(text: str) -> bool:
+    """Whether an error's text or a process's last words are about missing memory."""
+    return any(word in text for word in _MEMORY_WORDS)
 
 
 def _how(status: int) -> str:

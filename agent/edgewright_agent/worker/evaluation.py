@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Callable
 
 import numpy as np
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.values import Normalization
 
 from edgewright_agent.worker.feeding import feed, open_samples
+from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.values import Normalization
 
 if TYPE_CHECKING:
     from edgewright_agent.runtimes.base import Array, Session

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from edgewright_contract import normalize
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import Normalization, TensorSpec
@@ -69,19 +70,14 @@ def _fitted(values: Array, spec: TensorSpec) -> Array:
 
 
 def _fits(shape: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        isinstance(need, str) or size == need for size, need in zip(shape, wanted)
-    )
+    return len(shape) == len(wanted) and all(isinstance(need, str) or size == need for size, need in zip(shape, wanted))
 
 
 def zeros(session: Session) -> list[Array]:
     """A feed of zeros for a smoke run; unknown dimensions become 224 in images (four axes), 1 elsewhere."""
     return [
         np.zeros(
-            [
-                size if isinstance(size, int) else SMOKE_SIDE if len(spec.shape) == 4 else 1
-                for size in spec.shape
-            ],
+            [size if isinstance(size, int) else SMOKE_SIDE if len(spec.shape) == 4 else 1 for size in spec.shape],
             dtype=spec.dtype,
         )
         for spec in session.inputs
