@@ -88,6 +88,7 @@ class ErrorCode(str, Enum):
     WORKER_OUT_OF_MEMORY = "worker_out_of_memory"
     WORKER_FAILED = "worker_failed"
     JOB_UNKNOWN = "job_unknown"
+    JOB_INTERRUPTED = "job_interrupted"
     QUEUE_FULL = "queue_full"
     DEVICE_BUSY = "device_busy"
     # general
@@ -177,6 +178,7 @@ CATALOGUE: Dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.WORKER_OUT_OF_MEMORY: _ABORTED,
     ErrorCode.WORKER_FAILED: _ABORTED,
     ErrorCode.JOB_UNKNOWN: _entry(EXIT_FAILED, "NOT_FOUND"),
+    ErrorCode.JOB_INTERRUPTED: _ABORTED,
     ErrorCode.QUEUE_FULL: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
     ErrorCode.DEVICE_BUSY: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
     ErrorCode.DEPENDENCY_MISSING: _FAILED,

@@ -1,0 +1,190 @@
+"""The running agent: everything put together, from the locked state folder to the last call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Iterator
+
+from edgewright_agent import __version__
+from edgewright_agent.controllers import ControllerStore
+from edgewright_agent.keys import KeyMaker
+from edgewright_agent.pairing_window import DEFAULT_MINUTES, PairingWindow
+from edgewright_agent.settings import Settings
+from edgewright_agent.state import StateFolder, unusable
+from edgewright_contract import certificates
+from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.files import write_atomic
+
+_ANSWER_TIMEOUT_S = 5.0
+_STOP_GRACE_S = 0.3
+
+logger = logging.getLogger(__name__)
+
+
+class StopSignal:
+    """Set by SIGINT and SIGTERM; remembers which one."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.number = 0
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._set)
+
+    def _set(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self) -> None:
+        self._event.wait()
+
+
+def serve(settings: Settings, stop: StopSignal) -> None:
+    """Run until `stop`. Raises AGENT_STATE_*, AGENT_ADDRESS_IN_USE, ADDRESS_INVALID before anything is offered."""
+    state = StateFolder(settings.state)
+    state.create()
+    with state.locked(), _port_file(settings.port_file) as announce:
+        state.clear_workspaces()
+        keys = KeyMaker(settings.python)
+        identity = None
+        if not settings.insecure:
+            if certificates.load(state.identity) is None:
+                keys.ensure_identity(state.identity, f"edgewright agent {platform.node()}"[:64])
+            identity = certificates.load(state.identity)
+        _run(settings, state, keys, identity, announce, stop)
+
+
+def _run(
+    settings: Settings,
+    state: StateFolder,
+    keys: KeyMaker,
+    identity: tuple[bytes, bytes] | None,
+    announce: _PortFile,
+    stop: StopSignal,
+) -> None:
+    # grpc is imported here: the other commands, and every refusal above, do without it.
+    from edgewright_agent import device_info
+    from edgewright_agent.artifacts import ArtifactStore
+    from edgewright_agent.deployments import Deployer, SlotTable
+    from edgewright_agent.jobs import JobQueue
+    from edgewright_agent.lease import DeviceLease
+    from edgewright_agent.measure.smoke import run_smoke
+    from edgewright_agent.measuring import Measurer
+    from edgewright_agent.pushes import PushReceiver
+    from edgewright_agent.server import start_server
+    from edgewright_agent.servicer import AgentServicer, PairingServicer
+    from edgewright_agent.trust import Loopback, Trust
+
+    worker = settings.worker()
+    slots = SlotTable(state.slots_file)
+    store = ArtifactStore(state.artifacts, settings.quota_bytes, slots.used)
+    lease = DeviceLease()
+    window = PairingWindow(state.pairing)
+    controllers = ControllerStore(state.controllers)
+    trust = Loopback() if identity is None else Trust(identity, controllers, window, keys)
+    jobs = JobQueue(state.jobs, state.workspaces, lease, Measurer(store, worker))
+    agent = AgentServicer(
+        trust,
+        store,
+        PushReceiver(store),
+        slots,
+        Deployer(store, slots, lease, worker, run_smoke),
+        jobs,
+        lambda: device_info.collect(settings.sysroot, state.root),
+    )
+    pairing = PairingServicer(trust, platform.node()) if isinstance(trust, Trust) else None
+    server, port = start_server(settings.host, settings.port, trust, agent, pairing)
+    try:
+        _await_answer(settings, port, identity)
+        _say(f"edgewright agent {__version__} listens on {_shown(settings.host)}:{port}")
+        if identity is None:
+            _say("plain text: anybody on this machine may use it")
+        elif not controllers.fingerprints() and window.current() is None:
+            offer = window.open(identity[1], DEFAULT_MINUTES, keys.pairing_root)
+            _say(f"No controller is paired yet. On the desktop, within {DEFAULT_MINUTES:g} minutes:")
+            _say(f"  edgewright device add NAME {_reachable(settings.host)}:{port} --code {offer.code}")
+        announce.write(port)
+        stop.wait()
+    finally:
+        jobs.close()
+        server.stop(_STOP_GRACE_S).wait()
+
+
+class _PortFile:
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def write(self, port: int) -> None:
+        if self._path is not None:
+            try:
+                write_atomic(self._path, f"{port}\n".encode("ascii"), mode=0o644)
+            except OSError as error:
+                raise unusable(self._path.parent, error) from error
+
+    def remove(self) -> None:
+        if self._path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+
+
+@contextlib.contextmanager
+def _port_file(path: Path | None) -> Iterator[_PortFile]:
+    """A file that is there only while the agent answers; one left by a killed agent goes first."""
+    file = _PortFile(path)
+    try:
+        file.remove()
+        yield file
+        file.remove()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.remove()
+        raise
+
+
+def _await_answer(settings: Settings, port: int, identity: tuple[bytes, bytes] | None) -> None:
+    """Connect to ourselves as a controller would."""
+    host = _loopback(settings.host)
+    if identity is None:
+        with contextlib.suppress(OSError), socket.create_connection((host, port), _ANSWER_TIMEOUT_S):
+            return
+    elif certificates.fetch_server_certificate(host, port, _ANSWER_TIMEOUT_S) == identity[1]:
+        return
+    raise EdgewrightError(ErrorCode.INTERNAL, f"the agent does not answer on its own port {port}")
+
+
+def _loopback(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1", "": "127.0.0.1"}.get(host, host.strip("[]"))  # noqa: S104
+
+
+def _shown(host: str) -> str:
+    return f"[{host.strip('[]')}]" if ":" in host else host
+
+
+def _reachable(host: str) -> str:
+    """The address others would use: for "all addresses" the one that leads out of this machine."""
+    if _loopback(host) == host.strip("[]"):
+        return _shown(host)
+    family, outside = (socket.AF_INET6, "2001:db8::1") if ":" in host else (socket.AF_INET, "192.0.2.1")
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((outside, 9))  # sends nothing
+            return _shown(str(probe.getsockname()[0]))
+    except OSError:
+        return platform.node()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
