@@ -44,9 +44,7 @@ def a_device(name: str = "bench1") -> DeviceRecord:
     return DeviceRecord(name, "127.0.0.1:7000", "PEM", "f" * 64, facts={"cores": 2}, target="x86-vnni")
 
 
-def a_deployment(
-    variant: str = "lite0@acc1", slot: str = "default", device: str = "bench1"
-) -> DeploymentRecord:
+def a_deployment(variant: str = "lite0@acc1", slot: str = "default", device: str = "bench1") -> DeploymentRecord:
     return DeploymentRecord(device, slot, variant, "b" * 64)
 
 

@@ -52,9 +52,7 @@ def test_an_unknown_artifact_is_named(artifacts: Artifacts, sha256: str) -> None
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: b"x" + data[1:], lambda data: data[:-1]])
-def test_a_damaged_artifact_is_found_and_healed(
-    artifacts: Artifacts, damage: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_artifact_is_found_and_healed(artifacts: Artifacts, damage: Callable[[bytes], bytes]) -> None:
     """Changed bytes are ARTIFACT_CORRUPT on reading; putting the right ones again mends it."""
     sha256, _ = artifacts.put_bytes(b"payload")
     path = artifacts.path_of(sha256)

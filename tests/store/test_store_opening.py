@@ -106,9 +106,14 @@ def test_a_full_disk_undoes_the_transaction(store: Store, home: Path) -> None:
         connection.exec_driver_sql(limit)
 
     added = 0
-    with pytest.raises(EdgewrightError) as caught:
+
+    def fill() -> None:
+        nonlocal added
         while store.models.add(a_model(f"m{added}")):
             added += 1
+
+    with pytest.raises(EdgewrightError) as caught:
+        fill()
     assert caught.value.code is ErrorCode.DISK_FULL
 
     limit = "PRAGMA max_page_count = 1000000"

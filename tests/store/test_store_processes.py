@@ -116,7 +116,5 @@ def test_opening_is_light() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         Store.open(Path(folder)).close()
-        done = subprocess.run(
-            [sys.executable, "-c", script, folder], capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

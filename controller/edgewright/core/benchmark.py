@@ -135,7 +135,7 @@ def _summarise(
     speedup = None
     if baseline is not None and not is_baseline:
         speedup = paired_speedup(baseline.blocks, run.blocks, settings.confidence, settings.seed)
-    if parity is None and (is_baseline or baseline is None):
+    if parity is None and is_baseline:
         parity = Parity(1.0, None, 1.0, True, "this is the baseline")
     p50 = percentile(samples, 0.5) if len(samples) else None
     overhead = _overhead(machine, p50)
