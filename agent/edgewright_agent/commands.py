@@ -15,7 +15,7 @@ from edgewright_agent.controllers import ControllerStore
 from edgewright_agent.pairing_window import PairingWindow
 from edgewright_agent.settings import Settings
 from edgewright_agent.state import StateFolder, unusable
-from edgewright_contract import certificates
+from edgewright_contract import certificates, pairing
 from edgewright_contract.errors import EXIT_DONE, EdgewrightError, ErrorCode
 from edgewright_contract.values import DeviceFacts, PairedController
 
@@ -73,7 +73,9 @@ def pair_command(options: argparse.Namespace) -> int:
             f"start one: edgewright-agent serve --state {state.root}",
         )
     try:
-        offer = PairingWindow(state.pairing).open(identity[1], minutes)
+        secret = pairing.new_secret()
+        root = pairing.pairing_root(secret)
+        offer = PairingWindow(state.pairing).open(identity[1], secret, root, minutes)
     except OSError as error:
         raise unusable(state.root, error) from error
     expires = datetime.datetime.fromtimestamp(offer.expires_unix_s, datetime.timezone.utc)

@@ -17,11 +17,9 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 _TIMEOUT_S = 60.0  # an emulated board needs seconds
 
 
-def ensure_identity(folder: Path, common_name: str) -> None:
+def first_start(folder: Path, common_name: str, secret: bytes) -> bytes:
+    """Make the identity in `folder`, if there is none, and the root certificate of a first pairing code."""
     certificates.load_or_create(folder, common_name)
-
-
-def pairing_root(secret: bytes) -> bytes:
     return pairing.pairing_root(secret)
 
 
@@ -30,16 +28,14 @@ def canonical_certificate(cert_pem: bytes) -> bytes:
 
 
 class KeyMaker:
-    """The three functions above, each in a child process of its own."""
+    """The functions above, each in a child process of its own."""
 
     def __init__(self, python: Sequence[str]) -> None:
         self._argv = [*python, "-m", "edgewright_agent.keys"]
 
-    def ensure_identity(self, folder: Path, common_name: str) -> None:
-        self._ask({"do": "ensure_identity", "folder": str(folder), "common_name": common_name})
-
-    def pairing_root(self, secret: bytes) -> bytes:
-        return self._ask({"do": "pairing_root", "secret": secret.hex()}).encode("ascii")
+    def first_start(self, folder: Path, common_name: str, secret: bytes) -> bytes:
+        request = {"do": "first_start", "folder": str(folder), "common_name": common_name}
+        return self._ask({**request, "secret": secret.hex()}).encode("ascii")
 
     def canonical_certificate(self, cert_pem: bytes) -> bytes:
         """Raises CERTIFICATE_MISMATCH where `cert_pem` is not what a controller shows."""
@@ -70,11 +66,9 @@ class KeyMaker:
 
 
 def _answer(request: dict[str, str]) -> str:
-    if request["do"] == "ensure_identity":
-        ensure_identity(Path(request["folder"]), request["common_name"])
-        return ""
-    if request["do"] == "pairing_root":
-        return pairing_root(bytes.fromhex(request["secret"])).decode("ascii")
+    if request["do"] == "first_start":
+        secret = bytes.fromhex(request["secret"])
+        return first_start(Path(request["folder"]), request["common_name"], secret).decode("ascii")
     return canonical_certificate(request["certificate"].encode("utf-8")).decode("ascii")
 
 

@@ -7,8 +7,6 @@ from typing import Callable
 
 from edgewright_agent.artifacts import ArtifactStore
 from edgewright_agent.jobs import JobControl
-from edgewright_agent.measure.benchmark import run_benchmark
-from edgewright_agent.measure.evaluation import run_evaluation
 from edgewright_agent.measure.values import LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_contract import agent_pb2 as pb
 from edgewright_contract import convert
@@ -51,6 +49,10 @@ class Measurer:
     ) -> None:
         def publish_outputs(label: str, npz_path: Path) -> None:
             emit(Outputs(label, self._store.adopt(npz_path)))
+
+        # Imported by the first job: an agent that only waits does without.
+        from edgewright_agent.measure.benchmark import run_benchmark
+        from edgewright_agent.measure.evaluation import run_evaluation
 
         if kind == BENCHMARK:
             benchmark = pb.StartBenchmarkRequest.FromString(request)

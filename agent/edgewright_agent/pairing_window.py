@@ -10,7 +10,6 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Callable
 
 from edgewright_contract import certificates, pairing
 from edgewright_contract.files import write_atomic
@@ -61,13 +60,13 @@ class PairingWindow:
     def __init__(self, folder: Path) -> None:
         self._path = folder / _FILE
 
-    def open(
-        self, certificate: bytes, minutes: float, root_of: Callable[[bytes], bytes] = pairing.pairing_root
-    ) -> Offer:
-        """Replace whatever window there was by a new one for the agent with `certificate` (PEM)."""
-        secret = pairing.new_secret()
+    def open(self, certificate: bytes, secret: bytes, root: bytes, minutes: float) -> Offer:
+        """Replace whatever window there was by a new one for the agent with `certificate` (PEM).
+
+        `root` is pairing_root of `secret`: whoever calls this decides in which process it is made.
+        """
         window = Window(
-            root=root_of(secret).decode("ascii"),
+            root=root.decode("ascii"),
             boot_id=boot_id(),
             expires_boot_ns=_boot_ns() + int(minutes * 60e9),
         )

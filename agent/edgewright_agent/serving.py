@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import platform
 import signal
 import socket
 import sys
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Iterator
@@ -16,10 +18,10 @@ from typing import Iterator
 from edgewright_agent import __version__
 from edgewright_agent.controllers import ControllerStore
 from edgewright_agent.keys import KeyMaker
-from edgewright_agent.pairing_window import DEFAULT_MINUTES, PairingWindow
+from edgewright_agent.pairing_window import DEFAULT_MINUTES, Offer, PairingWindow
 from edgewright_agent.settings import Settings
 from edgewright_agent.state import StateFolder, unusable
-from edgewright_contract import certificates
+from edgewright_contract import certificates, pairing
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.files import write_atomic
 
@@ -57,23 +59,46 @@ def serve(settings: Settings, stop: StopSignal) -> None:
     state.create()
     with state.locked(), _port_file(settings.port_file) as announce:
         state.clear_workspaces()
-        keys = KeyMaker(settings.python)
-        identity = None
-        if not settings.insecure:
-            if certificates.load(state.identity) is None:
-                keys.ensure_identity(state.identity, f"edgewright agent {platform.node()}"[:64])
-            identity = certificates.load(state.identity)
-        _run(settings, state, keys, identity, announce, stop)
+        _run(settings, state, announce, stop)
 
 
-def _run(
-    settings: Settings,
-    state: StateFolder,
-    keys: KeyMaker,
-    identity: tuple[bytes, bytes] | None,
-    announce: _PortFile,
-    stop: StopSignal,
-) -> None:
+class _Keys:
+    """The agent's identity and, while no controller is paired, the makings of a first pairing code.
+
+    What is missing is made by a child process while this one imports grpc.
+    """
+
+    def __init__(self, state: StateFolder, maker: KeyMaker) -> None:
+        self._state = state
+        self._secret = b""
+        self._root: Future[bytes] | None = None
+        unpaired = not ControllerStore(state.controllers).fingerprints()
+        self._offers = unpaired and PairingWindow(state.pairing).current() is None
+        if certificates.load(state.identity) is None or self._offers:
+            self._secret = pairing.new_secret()
+            name = f"edgewright agent {platform.node()}"
+            with ThreadPoolExecutor(1) as pool:
+                self._root = pool.submit(maker.first_start, state.identity, name, self._secret)
+                import grpc  # noqa: F401
+
+    def identity(self) -> tuple[bytes, bytes]:
+        if self._root is not None:
+            self._root.result()
+        return certificates.load_or_create(self._state.identity)
+
+    def open_window(self) -> Offer | None:
+        """A code for the first controller, where there is none."""
+        if not self._offers or self._root is None:
+            return None
+        window = PairingWindow(self._state.pairing)
+        return window.open(self.identity()[1], self._secret, self._root.result(), DEFAULT_MINUTES)
+
+
+def _run(settings: Settings, state: StateFolder, announce: _PortFile, stop: StopSignal) -> None:
+    # A refused handshake is no event for the log; anybody on the network can cause any number of them.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    maker = KeyMaker(settings.python)
+    keys = None if settings.insecure else _Keys(state, maker)
     # grpc is imported here: the other commands, and every refusal above, do without it.
     from edgewright_agent import device_info
     from edgewright_agent.artifacts import ArtifactStore
@@ -91,9 +116,7 @@ def _run(
     slots = SlotTable(state.slots_file)
     store = ArtifactStore(state.artifacts, settings.quota_bytes, slots.used)
     lease = DeviceLease()
-    window = PairingWindow(state.pairing)
-    controllers = ControllerStore(state.controllers)
-    trust = Loopback() if identity is None else Trust(identity, controllers, window, keys)
+    trust = Loopback() if keys is None else Trust(keys.identity(), state, maker)
     jobs = JobQueue(state.jobs, state.workspaces, lease, Measurer(store, worker))
     agent = AgentServicer(
         trust,
@@ -104,15 +127,15 @@ def _run(
         jobs,
         lambda: device_info.collect(settings.sysroot, state.root),
     )
-    pairing = PairingServicer(trust, platform.node()) if isinstance(trust, Trust) else None
-    server, port = start_server(settings.host, settings.port, trust, agent, pairing)
+    pairer = PairingServicer(trust, platform.node()) if isinstance(trust, Trust) else None
+    server, port = start_server(settings.host, settings.port, trust, agent, pairer)
     try:
-        _await_answer(settings, port, identity)
+        _await_answer(settings.host, port, keys.identity()[1] if keys else b"")
         _say(f"edgewright agent {__version__} listens on {_shown(settings.host)}:{port}")
-        if identity is None:
+        offer = keys.open_window() if keys else None
+        if keys is None:
             _say("plain text: anybody on this machine may use it")
-        elif not controllers.fingerprints() and window.current() is None:
-            offer = window.open(identity[1], DEFAULT_MINUTES, keys.pairing_root)
+        elif offer is not None:
             _say(f"No controller is paired yet. On the desktop, within {DEFAULT_MINUTES:g} minutes:")
             _say(f"  edgewright device add NAME {_reachable(settings.host)}:{port} --code {offer.code}")
         announce.write(port)
@@ -153,14 +176,15 @@ def _port_file(path: Path | None) -> Iterator[_PortFile]:
         raise
 
 
-def _await_answer(settings: Settings, port: int, identity: tuple[bytes, bytes] | None) -> None:
-    """Connect to ourselves as a controller would."""
-    host = _loopback(settings.host)
-    if identity is None:
+def _await_answer(host: str, port: int, certificate: bytes) -> None:
+    """Connect to ourselves as a controller would; no `certificate` means plain text."""
+    host = _loopback(host)
+    if certificate:
+        if certificates.fetch_server_certificate(host, port, _ANSWER_TIMEOUT_S) == certificate:
+            return
+    else:
         with contextlib.suppress(OSError), socket.create_connection((host, port), _ANSWER_TIMEOUT_S):
             return
-    elif certificates.fetch_server_certificate(host, port, _ANSWER_TIMEOUT_S) == identity[1]:
-        return
     raise EdgewrightError(ErrorCode.INTERNAL, f"the agent does not answer on its own port {port}")
 
 

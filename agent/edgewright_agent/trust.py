@@ -12,6 +12,7 @@ import grpc
 
 from edgewright_agent.controllers import ControllerStore
 from edgewright_agent.pairing_window import PairingWindow
+from edgewright_agent.state import StateFolder
 from edgewright_contract import certificates
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import PairedController
@@ -45,13 +46,12 @@ class Trust:
     def __init__(
         self,
         identity: tuple[bytes, bytes],
-        controllers: ControllerStore,
-        window: PairingWindow,
+        state: StateFolder,
         keys: CertificateMaker,
     ) -> None:
         self._key, self.certificate = identity
-        self._controllers = controllers
-        self._window = window
+        self._controllers = ControllerStore(state.controllers)
+        self._window = PairingWindow(state.pairing)
         self._keys = keys
         self._lock = threading.Lock()
 

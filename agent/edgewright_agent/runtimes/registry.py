@@ -6,10 +6,10 @@ To add one: write its module beside this one (see base.py) and register it below
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from dataclasses import dataclass
 from typing import cast
 
+from edgewright_agent.distributions import version_of
 from edgewright_agent.runtimes.base import Runtime
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import RuntimeFacts
@@ -68,9 +68,8 @@ def _facts(entry: Registration) -> RuntimeFacts | None:
     if not entry.listed:
         return None
     for package in entry.packages:
-        try:
-            version = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
+        version = version_of(package)
+        if version is None:
             continue
         return RuntimeFacts(entry.name, package, version, entry.formats, entry.accelerators)
     return None
