@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from store_examples import a_dataset, a_model
+
 from edgewright.store.artifacts import Artifacts
 from edgewright.store.store import Store
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from store_examples import a_dataset, a_model
 
 
 @pytest.fixture

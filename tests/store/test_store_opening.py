@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from store_examples import a_model
+
 from edgewright.store.database import sqlite_url
 from edgewright.store.migrations.runner import known_revisions
 from edgewright.store.schema import REVISION, metadata
 from edgewright.store.store import DATABASE_FILE, Store
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from store_examples import a_model
 
 
 def test_migrations_make_the_schema(store: Store, home: Path) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from edgewright.store.store import Store
 
 _OPEN_AND_ADD = """

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from store_examples import a_dataset, a_deployment, a_device, a_model, a_result, a_variant
+
 from edgewright.store.records import PushRecord, VariantArtifact
 from edgewright.store.store import Store
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from store_examples import a_dataset, a_deployment, a_device, a_model, a_result, a_variant
 
 
 def test_a_model_is_kept_as_given(store: Store, home: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from edgewright_contract.values import Block, JobEvent
 from numpy.typing import NDArray
 
 from edgewright.core.run_events import CandidateRun, MachineRun, candidate_runs, machine_run
@@ -23,6 +22,7 @@ from edgewright.core.statistics import (
 )
 from edgewright.core.values import Interval
 from edgewright.core.verdict import Evidence, Parity, Reason, Verdict, judge
+from edgewright_contract.values import Block, JobEvent
 
 _REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -97,9 +97,7 @@ def summarise(
     runs = candidate_runs(events)
     machine = machine_run(events)
     baseline = runs.get(baseline_label) if baseline_label is not None else None
-    candidates = tuple(
-        _summarise(run, baseline, machine, settings, parity.get(run.label)) for run in runs.values()
-    )
+    candidates = tuple(_summarise(run, baseline, machine, settings, parity.get(run.label)) for run in runs.values())
     gravest = max((item.verdict for item in candidates), key=list(Verdict).index, default=Verdict.INVALID)
     return BenchmarkSummary(baseline_label, settings, candidates, gravest)
 
@@ -158,9 +156,7 @@ def _summarise(
         other_load=machine.other_load,
         preemptions=_preemptions(run.blocks),
         masks=max(1, len({item.cpus for item in run.loads})),
-        overhead=None
-        if overhead is None or overhead.percent_of_p50 is None
-        else overhead.percent_of_p50 / 100,
+        overhead=None if overhead is None or overhead.percent_of_p50 is None else overhead.percent_of_p50 / 100,
         timer_share=overhead.timer_resolution_ns / p50 if overhead is not None and p50 else None,
         complete=machine.complete,
         parity=parity,
@@ -194,9 +190,7 @@ def _summarise(
     )
 
 
-def _latencies(
-    samples: NDArray[np.float64], settings: BenchSettings
-) -> tuple[dict[str, float], dict[str, Interval]]:
+def _latencies(samples: NDArray[np.float64], settings: BenchSettings) -> tuple[dict[str, float], dict[str, Interval]]:
     latency, intervals = {}, {}
     for percent in sorted({*_REPORTED, settings.percentile}):
         q = percent / 100
@@ -209,9 +203,7 @@ def _latencies(
     return latency, intervals
 
 
-def _interval(
-    samples: NDArray[np.float64], q: float, confidence: float
-) -> tuple[Interval | None, float | None]:
+def _interval(samples: NDArray[np.float64], q: float, confidence: float) -> tuple[Interval | None, float | None]:
     """The percentile's interval and how many independent samples it rests on."""
     effective = effective_for_percentile(samples, q)
     return percentile_interval(samples, q, confidence, effective), effective

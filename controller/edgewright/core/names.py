@@ -44,15 +44,12 @@ def parse_variant(text: str) -> VariantName:
         raise EdgewrightError(
             ErrorCode.NAME_INVALID,
             f"{text!r} does not name a variant: a variant is written MODEL{SEPARATOR}NAME",
-            f"Write for example {text or 'MODEL'}{SEPARATOR}{BASE_VARIANT}; "
-            "`edgewright variant list` shows them all.",
+            f"Write for example {text or 'MODEL'}{SEPARATOR}{BASE_VARIANT}; `edgewright variant list` shows them all.",
         )
     return VariantName(check_name(model, "model"), check_name(name, "variant"))
 
 
-def unknown_name(
-    code: ErrorCode, kind: str, name: str, known: Iterable[str], list_command: str
-) -> EdgewrightError:
+def unknown_name(code: ErrorCode, kind: str, name: str, known: Iterable[str], list_command: str) -> EdgewrightError:
     """The error for a name that is not there, with the nearest ones that are."""
     known = sorted(known)
     by_folded = {other.casefold(): other for other in known}
@@ -63,6 +60,4 @@ def unknown_name(
         hint = f"There is no {kind} yet. "
     else:
         hint = ""
-    return EdgewrightError(
-        code, f"no {kind} is named {name!r}", f"{hint}`{list_command}` shows what there is."
-    )
+    return EdgewrightError(code, f"no {kind} is named {name!r}", f"{hint}`{list_command}` shows what there is.")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from edgewright_contract.values import (
     Block,
     Ended,
@@ -16,7 +18,6 @@ from edgewright_contract.values import (
     Telemetry,
     WorkerClosed,
 )
-from numpy.typing import NDArray
 
 _WATCHED = ("cpu_frequency", "temperature", "cpu_busy")  # sensors that verdicts rest on
 _MINIMUM_READINGS = 3

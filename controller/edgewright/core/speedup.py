@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-from edgewright_contract.values import Block
 from numpy.typing import NDArray
 
 from edgewright.core.statistics import student_quantile
 from edgewright.core.values import Interval
+from edgewright_contract.values import Block
 
 MINIMUM_PAIRS = 6
 RESAMPLES = 4000
@@ -105,9 +105,7 @@ def _widening(processes: Sequence[NDArray[np.float64]], confidence: float) -> fl
         return 1.0
     # pi / 2: the variance of a median of normal values over that of their mean
     within = float(
-        np.mean(
-            [np.pi / 2 * ratios.var(ddof=1) / len(ratios) if len(ratios) > 1 else 0.0 for ratios in processes]
-        )
+        np.mean([np.pi / 2 * ratios.var(ddof=1) / len(ratios) if len(ratios) > 1 else 0.0 for ratios in processes])
     )
     between_share = max(0.0, 1 - within / seen)
     return 1 + between_share * (full(len(processes)) - 1)

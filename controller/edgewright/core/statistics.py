@@ -74,9 +74,7 @@ def percentile_interval(
     tail = (1 - confidence) / 2
     cumulative = np.cumsum(_binomial_pmf(trials, q))  # P(B <= k), k = 0 .. trials
     low = int(np.searchsorted(cumulative, tail, side="right"))  # largest l with P(B <= l - 1) <= tail
-    high = (
-        int(np.searchsorted(cumulative, 1 - tail, side="left")) + 1
-    )  # smallest u with P(B <= u - 1) >= 1 - tail
+    high = int(np.searchsorted(cumulative, 1 - tail, side="left")) + 1  # smallest u with P(B <= u - 1) >= 1 - tail
     if low < 1 or high > trials:
         return None
     stretch = count / trials

@@ -257,8 +257,7 @@ def _apply(rule: Rule, evidence: Evidence) -> Reason | None:
 def _information(evidence: Evidence) -> list[Reason]:
     """What is worth saying and takes nothing from the number."""
     said = [
-        Reason(ReasonCode.SENSOR_UNAVAILABLE, f"not watched: {text}", Verdict.VALID)
-        for text in evidence.unavailable
+        Reason(ReasonCode.SENSOR_UNAVAILABLE, f"not watched: {text}", Verdict.VALID) for text in evidence.unavailable
     ]
     if evidence.speedup_undecided:
         text = "no significant difference from the baseline: the interval of the speed-up holds 1"

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.store.failures import translated_files
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")

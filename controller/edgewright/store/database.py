@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from edgewright.core.plain import to_plain
 from edgewright.store.failures import database_error
 from edgewright.store.locks import FileLocks
 from edgewright.store.schema import REVISION
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 BUSY_SECONDS = 30.0
 _IMMEDIATE = "edgewright_immediate"

@@ -6,7 +6,6 @@ import json
 import zlib
 
 import sqlalchemy as sa
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.names import check_name, unknown_name
 from edgewright.core.values import Dataset, Sample, Skipped
@@ -15,6 +14,7 @@ from edgewright.store.database import Database
 from edgewright.store.records import DatasetRecord
 from edgewright.store.rows import Clock, names, record_of, values_of
 from edgewright.store.schema import datasets, models
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class Datasets:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import sqlalchemy as sa
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.names import check_name, unknown_name
 from edgewright.store.database import Database
 from edgewright.store.records import DeploymentRecord, DeviceRecord, JsonObject, PushRecord
 from edgewright.store.rows import Clock, names, record_of, values_of
 from edgewright.store.schema import deployments, devices, pushes
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class Devices:
@@ -114,9 +114,7 @@ class Devices:
             connection.execute(deployments.insert().values(values_of(record)))
         return record
 
-    def list_deployments(
-        self, device: str | None = None, *, active_only: bool = False
-    ) -> tuple[DeploymentRecord, ...]:
+    def list_deployments(self, device: str | None = None, *, active_only: bool = False) -> tuple[DeploymentRecord, ...]:
         """Deployments, oldest first."""
         query = deployments.select().order_by(deployments.c.id)
         if device is not None:

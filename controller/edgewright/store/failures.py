@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from sqlalchemy.exc import DBAPIError
+
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)

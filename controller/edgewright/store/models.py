@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import sqlalchemy as sa
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.names import SEPARATOR, check_name, unknown_name
 from edgewright.store.database import Database
 from edgewright.store.records import ModelRecord
 from edgewright.store.rows import Clock, names, record_of, values_of
 from edgewright.store.schema import bench_results, deployments, eval_results, models
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class Models:
@@ -39,9 +39,7 @@ class Models:
         """Replaces what is stored under the record's name. Raises MODEL_UNKNOWN."""
         record = replace(record, created=record.created or self._clock())
         with self._database.write() as connection:
-            changed = connection.execute(
-                models.update().where(models.c.name == record.name).values(values_of(record))
-            )
+            changed = connection.execute(models.update().where(models.c.name == record.name).values(values_of(record)))
             if not changed.rowcount:
                 raise self._unknown(connection, record.name)
         return record
@@ -86,12 +84,8 @@ class Models:
                     "Push another variant there or remove the device first.",
                 )
             for results in (bench_results, eval_results):
-                connection.execute(
-                    results.delete().where(results.c.variant.startswith(prefix, autoescape=True))
-                )
+                connection.execute(results.delete().where(results.c.variant.startswith(prefix, autoescape=True)))
             connection.execute(models.delete().where(models.c.name == name))
 
     def _unknown(self, connection: sa.Connection, name: str) -> EdgewrightError:
-        return unknown_name(
-            ErrorCode.MODEL_UNKNOWN, "model", name, names(connection, models), "edgewright model list"
-        )
+        return unknown_name(ErrorCode.MODEL_UNKNOWN, "model", name, names(connection, models), "edgewright model list")

@@ -67,9 +67,7 @@ variant_artifacts = sa.Table(
     "variant_artifacts",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column(
-        "variant_id", sa.Integer, sa.ForeignKey("variants.id", ondelete="CASCADE"), nullable=False, index=True
-    ),
+    sa.Column("variant_id", sa.Integer, sa.ForeignKey("variants.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("format", sa.String, nullable=False),
     sa.Column("target", sa.String, nullable=False),
     sa.Column("sha256", sa.String, nullable=False),
@@ -95,9 +93,7 @@ pushes = sa.Table(
     "pushes",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column(
-        "device", sa.String, sa.ForeignKey("devices.name", ondelete="CASCADE"), nullable=False, index=True
-    ),
+    sa.Column("device", sa.String, sa.ForeignKey("devices.name", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("variant", sa.String, nullable=False),
     sa.Column("sha256", sa.String, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
@@ -109,9 +105,7 @@ deployments = sa.Table(
     "deployments",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column(
-        "device", sa.String, sa.ForeignKey("devices.name", ondelete="CASCADE"), nullable=False, index=True
-    ),
+    sa.Column("device", sa.String, sa.ForeignKey("devices.name", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("slot", sa.String, nullable=False),
     sa.Column("variant", sa.String, nullable=False),
     sa.Column("sha256", sa.String, nullable=False),

@@ -6,13 +6,13 @@ from collections import defaultdict
 from dataclasses import replace
 
 import sqlalchemy as sa
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.names import SEPARATOR, check_name, unknown_name
 from edgewright.store.database import Database
 from edgewright.store.records import VariantArtifact, VariantRecord
 from edgewright.store.rows import Clock, names, record_of, values_of
 from edgewright.store.schema import deployments, models, variant_artifacts, variants
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class Variants:
@@ -32,9 +32,7 @@ class Variants:
         with self._database.write() as connection:
             known = names(connection, models)
             if record.model not in known:
-                raise unknown_name(
-                    ErrorCode.MODEL_UNKNOWN, "model", record.model, known, "edgewright model list"
-                )
+                raise unknown_name(ErrorCode.MODEL_UNKNOWN, "model", record.model, known, "edgewright model list")
             connection.execute(variants.delete().where(_is(record.model, record.name, record.target)))
             added = connection.execute(
                 variants.insert().values(values_of(record, leave_out=("artifacts",))).returning(variants.c.id)
@@ -73,9 +71,7 @@ class Variants:
         label = f"{model}{SEPARATOR}{name}"
         with self._database.write() as connection:
             active = connection.scalar(
-                sa.select(deployments.c.device)
-                .where(deployments.c.active, deployments.c.variant == label)
-                .limit(1)
+                sa.select(deployments.c.device).where(deployments.c.active, deployments.c.variant == label).limit(1)
             )
             if active is not None:
                 raise EdgewrightError(
@@ -106,9 +102,7 @@ class Variants:
         with self._database.read() as connection:
             known_models = names(connection, models)
         if model not in known_models:
-            return unknown_name(
-                ErrorCode.MODEL_UNKNOWN, "model", model, known_models, "edgewright model list"
-            )
+            return unknown_name(ErrorCode.MODEL_UNKNOWN, "model", model, known_models, "edgewright model list")
         others = self.list(model)
         targets = sorted({record.target for record in others if record.name == name})
         if target is not None and targets:

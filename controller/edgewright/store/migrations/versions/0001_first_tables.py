@@ -132,9 +132,7 @@ def upgrade() -> None:
         sa.Column("recipe_key", sa.String(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["model"], ["models.name"], name=op.f("fk_variants_model_models"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["model"], ["models.name"], name=op.f("fk_variants_model_models"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variants")),
         sa.UniqueConstraint("model", "name", "target", name=op.f("uq_variants_model")),
     )
@@ -155,9 +153,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variant_artifacts")),
         sa.UniqueConstraint("variant_id", "format", "target", name=op.f("uq_variant_artifacts_variant_id")),
     )
-    op.create_index(
-        op.f("ix_variant_artifacts_variant_id"), "variant_artifacts", ["variant_id"], unique=False
-    )
+    op.create_index(op.f("ix_variant_artifacts_variant_id"), "variant_artifacts", ["variant_id"], unique=False)
 
 
 def downgrade() -> None:
