@@ -99,12 +99,20 @@ def show_device(terminal: Terminal, document: dict[str, Any]) -> None:
         where = ", ".join(runtime["accelerators"])
         terminal.line(f"runtime      {runtime['name']} {runtime['version']} ({runtime['package']}; {where})")
     for reading in facts["readings"]:
-        value = reading["value"]
-        text = f"unavailable: {reading['unavailable']}" if value is None else f"{value} {reading['unit']}".rstrip()
-        terminal.line(f"{reading['name']:<20} {text}")
+        terminal.line(f"{reading['name']:<20} {_reading(reading)}")
     for deployment in document["deployments"]:
         terminal.line(f"slot         {deployment['slot']}: {deployment['label']} ({deployment['sha256'][:12]})")
 
 
 def _decibel(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} dB"
+
+
+def _reading(reading: dict[str, Any]) -> str:
+    """A sensor's value in units people read, or why there is none."""
+    value, unit = reading["value"], reading["unit"]
+    if value is None:
+        return f"unavailable: {reading['unavailable']}"
+    if unit == "bytes":
+        return size(value)
+    return str(value) if isinstance(value, str) else f"{value:.4g} {unit}".rstrip()

@@ -29,12 +29,16 @@ _REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """What was asked: the percentile's interval within +- `precision_percent` at `confidence`."""
+    """What was asked: the percentile's interval within +- `precision_percent` at `confidence`.
+
+    The speed-up has a confidence of its own: few processes make a 99 % interval of it say little.
+    """
 
     percentile: float = 90.0
     precision_percent: float = 2.0
     confidence: float = 0.95
     seed: int = 0
+    speedup_confidence: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _summarise(
     is_baseline = baseline is not None and run.label == baseline.label
     speedup = None
     if baseline is not None and not is_baseline:
-        speedup = paired_speedup(baseline.blocks, run.blocks, settings.confidence, settings.seed)
+        speedup = paired_speedup(baseline.blocks, run.blocks, settings.speedup_confidence, settings.seed)
     if parity is None and is_baseline:
         parity = Parity(1.0, None, 1.0, True, "this is the baseline")
     p50 = percentile(samples, 0.5) if len(samples) else None

@@ -47,7 +47,7 @@ class BenchRequest:
     runtime: str | None = None
     seed: int = 0
     confidence: float = 0.99
-    processes: int = 3
+    processes: int = 5
 
 
 class BenchmarkService:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from edgewright.core.values import Task
@@ -26,5 +27,6 @@ def compare(baseline: dict[str, Any], candidate: dict[str, Any], task: str) -> P
     agrees = close.agreement is None or close.agreement >= LEAST_AGREEMENT
     ok = close.sqnr_db >= LEAST_SQNR_DB and agrees
     same = "" if close.agreement is None else f", same answer on {close.agreement:.0%} of golden inputs"
-    text = f"outputs within {close.sqnr_db:.1f} dB of the baseline's{same}"
+    near = f"within {close.sqnr_db:.1f} dB of" if math.isfinite(close.sqnr_db) else "equal to"
+    text = f"outputs {near} the baseline's{same}"
     return Parity(close.agreement, close.sqnr_db, close.cosine, ok, text)

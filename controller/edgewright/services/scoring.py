@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgewright.core.plain import from_plain
+from edgewright.core.plain import from_plain, to_plain
 from edgewright.core.values import ModelSpec, Task
 from edgewright.services.inputs import InputFile
 from edgewright.store.records import ModelRecord
@@ -88,7 +88,7 @@ def _classification(scores: Scores, baseline: Scores | None) -> dict[str, Any]:
 
 def _summary(scores: Scores, **known: Any) -> dict[str, Any]:
     close = known.pop("fidelity", None)
-    return {
+    summary: dict[str, Any] = {
         "metric": scores.metric,
         "value": None,
         "low": None,
@@ -102,3 +102,5 @@ def _summary(scores: Scores, **known: Any) -> dict[str, Any]:
         "count": scores.count,
         **known,
     }
+    plain: dict[str, Any] = to_plain(summary)  # identical outputs have an infinite SQNR, which JSON lacks
+    return plain
