@@ -15,6 +15,7 @@ from edgewright_agent.artifacts import ArtifactStore
 from edgewright_agent.deployments import Deployer, SlotTable
 from edgewright_agent.jobs import JobQueue
 from edgewright_agent.measuring import BENCHMARK, EVALUATION, checked_benchmark, checked_evaluation
+from edgewright_agent.memory import give_back_soon
 from edgewright_agent.pushes import PushReceiver
 from edgewright_agent.trust import Loopback, Trust
 from edgewright_contract import agent_pb2 as pb
@@ -58,6 +59,7 @@ class _Places:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
+        """Keep a place while inside."""
         if not self._free.acquire(blocking=False):
             raise EdgewrightError(
                 ErrorCode.DEVICE_BUSY, f"{self._count} {self._what} are open already", "close one of them"
@@ -66,6 +68,7 @@ class _Places:
             yield
         finally:
             self._free.release()
+            give_back_soon()
 
 
 class AgentServicer(rpc.AgentServicer):
