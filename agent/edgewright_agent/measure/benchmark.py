@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -15,7 +16,7 @@ from edgewright_agent.measure.schedule import (
     sampling_over,
     settled,
 )
-from edgewright_agent.measure.session import as_json, check_candidate, start_worker
+from edgewright_agent.measure.session import check_candidate, start_worker, write_outputs
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_agent.worker.client import WorkerProcess
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -32,6 +33,8 @@ from edgewright_contract.values import (
 OVERHEAD_SAMPLES = 2000
 MAX_SECONDS = 86400
 PROGRESS_SECONDS = 0.5
+# A hot board may be this many times slower than it was at warm-up before its block counts as hung.
+SLOWDOWN_ALLOWED = 10.0
 # Warm-up that does not settle ends after this many times the asked length.
 WARMUP_CAP = 5.0
 # A warm-up window never holds fewer inferences than its median needs, unless they are very slow.
@@ -88,122 +91,114 @@ def check_plan(plan: BenchmarkPlan, candidates: Sequence[LocalCandidate]) -> Non
         check_candidate(candidate)
 
 
+@dataclass
 class Benchmark:
-    """The state of one run; see run_benchmark."""
+    """One run; see run_benchmark."""
 
-    def __init__(
-        self,
-        plan: BenchmarkPlan,
-        candidates: Sequence[LocalCandidate],
-        golden: LocalInputs,
-        workspace: Path,
-        worker: WorkerSettings,
-        emit: Callable[[JobPayload], None],
-        publish_outputs: Callable[[str, Path], None],
-        control: Control,
-    ) -> None:
-        self._plan = plan
-        self._candidates = tuple(candidates)
-        self._golden = golden
-        self._workspace = workspace
-        self._settings = worker
-        self._emit = emit
-        self._publish_outputs = publish_outputs
-        self._control = control
-        self._monitor = Monitor(worker.sysroot, emit)
-        self._told = 0.0
+    plan: BenchmarkPlan
+    candidates: Sequence[LocalCandidate]
+    golden: LocalInputs
+    workspace: Path
+    settings: WorkerSettings
+    emit: Callable[[JobPayload], None]
+    publish_outputs: Callable[[str, Path], None]
+    control: Control
+    told_s: float = 0.0  # when Progress was emitted last
+
+    def __post_init__(self) -> None:
+        self.monitor = Monitor(self.settings.sysroot, self.emit)
 
     def run(self) -> None:
-        self._monitor.read()
-        for position, candidate in enumerate(self._candidates):
+        self.monitor.read()
+        for position, candidate in enumerate(self.candidates):
             self._golden_run(position, candidate)
         self._overhead()
-        for process in range(self._plan.processes):
+        for process in range(self.plan.processes):
             self._process(process)
-        self._monitor.read()
+        self.monitor.read()
 
     def _golden_run(self, position: int, candidate: LocalCandidate) -> None:
         label = candidate.candidate.label
-        self._emit(Progress(f"{label}: golden inputs", position, len(self._candidates)))
-        outputs = self._workspace / f"golden-{position}.npz"
-        process, _ = start_worker(candidate, 0, self._golden, self._settings, self._control.cancelled)
+        self.emit(Progress(f"{label}: golden inputs", position, len(self.candidates)))
+        outputs = self.workspace / f"golden-{position}.npz"
+        process, _ = start_worker(candidate, 0, self.golden, self.settings, self.control.cancelled)
         with process:
-            process.call(
-                "evaluate",
-                self._settings.call_timeout_s,
-                inputs=str(self._golden.path),
-                normalization=as_json(self._golden.normalization),
-                outputs=str(outputs),
-            )
-        self._publish_outputs(label, outputs)
+            write_outputs(process, self.golden, outputs, self.settings, self.emit)
+        self.publish_outputs(label, outputs)
 
     def _overhead(self) -> None:
         nothing = LocalCandidate(Candidate("null", "", "null", "null", 1), Path("null"))
-        process, _ = start_worker(nothing, 0, None, self._settings, self._control.cancelled)
+        process, _ = start_worker(nothing, 0, None, self.settings, self.control.cancelled)
         with process:
-            timed = process.call("measure", self._settings.call_timeout_s, count=OVERHEAD_SAMPLES, timer=True)
-        self._emit(Overhead(tuple(timed["samples_ns"]), timed["timer_resolution_ns"]))
+            timed = process.call("measure", self.settings.call_timeout_s, count=OVERHEAD_SAMPLES, timer=True)
+        self.emit(Overhead(tuple(timed["samples_ns"]), timed["timer_resolution_ns"]))
 
     def _process(self, process: int) -> None:
         """Fresh workers for all candidates, their warm-up and their rounds of blocks."""
         with ExitStack() as stack:
             workers = []
-            for candidate in self._candidates:
-                worker, loaded = start_worker(candidate, process, self._golden, self._settings, self._control.cancelled)
+            for candidate in self.candidates:
+                worker, loaded = start_worker(candidate, process, self.golden, self.settings, self.control.cancelled)
                 workers.append(stack.enter_context(worker))
-                self._emit(loaded)
+                self.emit(loaded)
             counts = [self._warm_up(worker, process) for worker in workers]
             self._rounds(process, workers, counts)
             for worker in workers:
-                self._emit(WorkerClosed(worker.name, process, worker.close()))
+                self.emit(WorkerClosed(worker.name, process, worker.close()))
 
     def _warm_up(self, worker: WorkerProcess, process: int) -> int:
         """Runs windows until their medians settle; returns how many inferences make a block."""
-        asked = self._plan.warmup_seconds
+        asked = self.plan.warmup_seconds
         window_s = max(MIN_WINDOW_SECONDS, asked / 3.0)
         windows: list[tuple[int, ...]] = []
         started = time.monotonic()
         while True:
-            self._monitor.read_if_due()
+            self.monitor.read_if_due()
             windows.append(self._block(worker, process, len(windows), MAX_BLOCK_SAMPLES, window_s))
             spent = time.monotonic() - started
-            if spent >= asked and (settled(windows) or self._control.finish_requested()):
+            if spent >= asked and (settled(windows) or self.control.finish_requested()):
                 break
             if spent >= asked * WARMUP_CAP and len(windows) >= 2:
-                self._emit(Progress(f"{worker.name}: did not settle within {spent:.1f} s of warm-up"))
+                self.emit(Progress(f"{worker.name}: did not settle within {spent:.1f} s of warm-up"))
                 break
-        return samples_per_block(windows[-1], self._plan.block_seconds)
+        return samples_per_block(windows[-1], self.plan.block_seconds)
 
     def _rounds(self, process: int, workers: list[WorkerProcess], counts: list[int]) -> None:
-        plan = self._plan
+        plan = self.plan
         share_s = plan.max_seconds / plan.processes
         started = time.monotonic()
-        self._monitor.read()
+        self.monitor.read()
         index = 0
         while not sampling_over(index, plan.blocks, time.monotonic() - started, share_s):
-            if index > 0 and self._control.finish_requested():
+            if index > 0 and self.control.finish_requested():
                 break
             for position in block_order(plan.seed, process, index, len(workers)):
                 self._block(workers[position], process, index, counts[position])
-                self._monitor.read_if_due()
+                self.monitor.read_if_due()
             index += 1
             self._tell(process, time.monotonic() - started, share_s)
         else:
             if index < plan.blocks:
-                self._emit(
+                self.emit(
                     Progress(
                         f"process {process + 1} of {plan.processes}: {index} of {plan.blocks} blocks a"
                         f" candidate, because its {share_s:.1f} s of the time cap were far exceeded"
                     )
                 )
-        self._monitor.read()
+        self.monitor.read()
 
     def _block(
         self, worker: WorkerProcess, process: int, index: int, count: int, warmup_seconds: float = 0.0
     ) -> tuple[int, ...]:
         """Has one block timed and emits it; returns its samples. With `warmup_seconds` it is a warm-up window
         of that length and `count` samples at most."""
-        timed = worker.call("measure", self._settings.call_timeout_s, count=count, max_seconds=warmup_seconds)
+        expected_s = warmup_seconds or self.plan.block_seconds
+        timed = worker.call(
+            "measure",
+            self.settings.call_timeout_s + SLOWDOWN_ALLOWED * expected_s,
+            count=count,
+            max_seconds=warmup_seconds,
+        )
         block = Block(
             label=worker.name,
             process=process,
@@ -214,15 +209,15 @@ class Benchmark:
             cpu_ns=timed["cpu_ns"],
             involuntary_switches=timed["involuntary_switches"],
         )
-        self._emit(block)
+        self.emit(block)
         return block.samples_ns
 
     def _tell(self, process: int, spent_s: float, share_s: float) -> None:
         """Progress in seconds of sampling, about twice a second."""
         now = time.monotonic()
-        if now - self._told < PROGRESS_SECONDS:
+        if now - self.told_s < PROGRESS_SECONDS:
             return
-        self._told = now
+        self.told_s = now
         done = process * share_s + min(spent_s, share_s)
-        text = f"sampling, process {process + 1} of {self._plan.processes}"
-        self._emit(Progress(text, round(done), max(1, round(self._plan.max_seconds))))
+        text = f"sampling, process {process + 1} of {self.plan.processes}"
+        self.emit(Progress(text, round(done), max(1, round(self.plan.max_seconds))))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from edgewright_agent.measure.session import as_json, check_candidate, start_worker
+from edgewright_agent.measure.session import check_candidate, start_worker, write_outputs
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
-from edgewright_contract.values import JobPayload, Progress, WorkerClosed
+from edgewright_contract.values import JobPayload, WorkerClosed
 
 
 def run_evaluation(
@@ -27,26 +27,15 @@ def run_evaluation(
     the file, and emits Outputs once it is stored.
 
     Raises EdgewrightError: CANCELLED, RUNTIME_UNAVAILABLE, SPEC_MISMATCH, MODEL_*, ARTIFACT_CORRUPT,
-    DISK_FULL, WORKER_*; no process is left then.
+    DISK_FULL, WORKER_*; neither a process nor a part of the file is left then.
     """
     check_candidate(candidate)
     label = candidate.candidate.label
     outputs = workspace / "outputs.npz"
 
-    def progress(done: int, total: int) -> None:
-        emit(Progress(f"{label}: inferences", done, total))
-
     process, loaded = start_worker(candidate, 0, inputs, worker, control.cancelled)
     with process:
         emit(loaded)
-        count = process.call(
-            "evaluate",
-            worker.call_timeout_s,
-            progress,
-            inputs=str(inputs.path),
-            normalization=as_json(inputs.normalization),
-            outputs=str(outputs),
-        )["count"]
-        emit(Progress(f"{label}: inferences", count, count))
+        write_outputs(process, inputs, outputs, worker, emit)
         emit(WorkerClosed(label, 0, process.close()))
     publish_outputs(label, outputs)

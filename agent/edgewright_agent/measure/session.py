@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, Callable
 
 from edgewright_agent.measure.values import LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_agent.runtimes import registry
 from edgewright_agent.worker.client import WorkerProcess
-from edgewright_contract.values import Loaded, Normalization, TensorSpec
+from edgewright_contract.values import JobPayload, Loaded, Normalization, Progress, TensorSpec
 
 
 def check_candidate(candidate: LocalCandidate) -> None:
@@ -39,7 +40,7 @@ def start_worker(
     )
     source: dict[str, Any] = {}
     if inputs is not None:
-        source = {"inputs": str(inputs.path), "index": 0, "normalization": as_json(inputs.normalization)}
+        source = {"inputs": str(inputs.path), "index": 0, "normalization": _as_json(inputs.normalization)}
     bound = worker.call("bind", settings.load_timeout_s, **source)
     return worker, Loaded(
         label=candidate.candidate.label,
@@ -55,7 +56,36 @@ def start_worker(
     )
 
 
-def as_json(normalization: Normalization) -> dict[str, Any]:
+def write_outputs(
+    worker: WorkerProcess,
+    inputs: LocalInputs,
+    outputs: Path,
+    settings: WorkerSettings,
+    emit: Callable[[JobPayload], None],
+) -> int:
+    """Has a loaded worker run all of `inputs` into the file `outputs` (an .npz); returns the number of samples.
+
+    Progress is emitted about twice a second. After an error no part of the file is left.
+    """
+    text = f"{worker.name}: inferences"
+    try:
+        count = worker.call(
+            "evaluate",
+            settings.call_timeout_s,
+            lambda done, total: emit(Progress(text, done, total)),
+            inputs=str(inputs.path),
+            normalization=_as_json(inputs.normalization),
+            outputs=str(outputs),
+        )["count"]
+    except BaseException:
+        for part in outputs.parent.glob(outputs.name + "*"):
+            part.unlink()
+        raise
+    emit(Progress(text, count, count))
+    return int(count)
+
+
+def _as_json(normalization: Normalization) -> dict[str, Any]:
     return {
         "mean": list(normalization.mean),
         "std": list(normalization.std),

@@ -144,7 +144,7 @@ class Worker:
 def _failure(code: ErrorCode, message: str, hint: str = "") -> Message:
     if speaks_of_memory(message):  # libraries report it in many types of error
         code, hint = ErrorCode.WORKER_OUT_OF_MEMORY, ""
-    return {"error": {"code": code.value, "message": message, "hint": hint}}
+    return {"error": {"code": code.value, "message": " ".join(message.split()), "hint": hint}}
 
 
 def _spec_to_json(spec: TensorSpec) -> Message:
