@@ -98,7 +98,7 @@ def _other_framework(path: Path, head: bytes) -> str:
 
 def _protobuf_content(path: Path, head: bytes) -> str:
     """Frameworks whose files are protobuf messages like ONNX's, told apart by words near the start."""
-    if b"saved_model_schema_version" in head or (path.name == "saved_model.pb"):
+    if head.startswith(b"\x08\x01\x12") and b"dtype" in head:  # schema version 1, then a meta graph
         return "a TensorFlow SavedModel"
     if b"Placeholder" in head and b"dtype" in head:
         return "a TensorFlow graph"

@@ -45,6 +45,8 @@ def _structure(data: bytes) -> dict[str, Any]:
     graph = model.Subgraphs(0)
     codes = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     numeric = {schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.INT8, schema.TensorType.UINT8}
+    # Unpacking everything finds a file that was cut: the interpreter itself does not check every offset.
+    schema.ModelT.InitFromObj(model)
     parameters = 0
     for index in range(graph.TensorsLength()):
         tensor = graph.Tensors(index)
