@@ -7,10 +7,9 @@ import io
 import re
 from pathlib import Path
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.core.values import Skipped
 from edgewright.datasets.listing import Entry, Listing
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 FILE, CLASS_INDEX, NAME = "file", "class_index", "name"
 MAX_CLASSES = 1_000_000

@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What Pillow may try: raster formats only, nothing that starts another program.
@@ -81,8 +82,10 @@ def _upright(image: Image.Image) -> Image.Image:
 def _plain_mode(image: Image.Image) -> Image.Image:
     if image.mode in ("RGB", "L"):
         return image.copy()
-    if image.mode in ("1", "LA") or image.mode.startswith("I;16"):
+    if image.mode in ("1", "LA"):
         return image.convert("L")
+    if image.mode.startswith("I;16"):  # Pillow's own conversion would clip at 255
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return image.convert("RGB")

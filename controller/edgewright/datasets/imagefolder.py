@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.core.values import Skipped
 from edgewright.datasets.decode import SUFFIXES
 from edgewright.datasets.listing import Entry, Listing
 from edgewright.datasets.storage import Storage
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 _PART_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "eval"))
 _NO_SUFFIX = "not an image by its name"
@@ -28,7 +27,9 @@ def list_imagefolder(path: Path, storage: Storage) -> Listing:
     """Every image below the class folders; an empty folder still counts as a class, and is said to be empty.
 
     Folders that hold other files only are no classes. Folders that wrap all class folders
-    (`data/train/<class>/`) are passed through. Raises DATASET_EMPTY, DATASET_ONE_CLASS, and DATASET_INVALID when
+    (`data/train/<class>/`) are passed through.
+
+    Raises DATASET_EMPTY, DATASET_ONE_CLASS, and DATASET_INVALID when
     there are no class folders or several parts of a data set.
     """
     images, others = _by_suffix(storage)

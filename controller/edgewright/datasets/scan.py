@@ -10,22 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.core.values import Dataset, ProgressCallback, ProgressEvent, Sample, Skipped, no_progress
 from edgewright.datasets.csv_file import is_label_csv, list_csv
 from edgewright.datasets.decode import UndecodableError, decode, quiet_decoding
 from edgewright.datasets.imagefolder import has_class_folders, list_imagefolder, list_images
 from edgewright.datasets.listing import Entry, Listing
 from edgewright.datasets.storage import FolderStorage, Storage, UnreadableError, open_storage
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 FORMATS = ("imagefolder", "csv", "images")
 THREADS, CHUNK = 2, 128
 
 
-def scan(
-    name: str, path: Path, format: str | None, seed: int, progress: ProgressCallback = no_progress
-) -> Dataset:
+def scan(name: str, path: Path, format: str | None, seed: int, progress: ProgressCallback = no_progress) -> Dataset:
     """The data set at `path`; a format of None is found out and said through `progress`.
 
     Images that cannot be read or decoded are in `skipped`, with the reason. Samples are sorted by file.

@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 from types import TracebackType
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from PIL import Image
 
 from edgewright.core.values import Sample
 from edgewright.datasets.decode import UndecodableError, decode
 from edgewright.datasets.storage import FolderStorage, Storage, UnreadableError, open_storage
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class ImageSource:

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.core.values import Dataset, Part, Sample
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 MIN_IMAGES = 4
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from PIL import Image
+
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # In the order of the published label numbers.
 PUBLISHED_CLASSES = (

@@ -34,9 +34,7 @@ class ResidualBlock(nn.Module):  # type: ignore[misc]  # torch is opaque to mypy
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-def make_network(
-    classes: int, widths: tuple[int, ...] = WIDTHS, blocks: tuple[int, ...] = BLOCKS
-) -> nn.Module:
+def make_network(classes: int, widths: tuple[int, ...] = WIDTHS, blocks: tuple[int, ...] = BLOCKS) -> nn.Module:
     """Input float32 [N, 1, 28, 28], output logits float32 [N, classes]."""
     layers: list[nn.Module] = [
         nn.Conv2d(1, widths[0], 3, 1, 1, bias=False),

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from edgewright_contract.errors import EdgewrightError
 from torch import nn
 from torch.nn import functional
 
 from edgewright.example import files
 from edgewright.example.images import CLASSES, Images, Labels, held_out, read_part, write_zip
 from edgewright.example.network import make_network
+from edgewright_contract.errors import EdgewrightError
 
 # Mean and deviation of the training pixels on the 0..255 scale; the spec named "example" has the same.
 MEAN, STD = 72.94, 90.02
@@ -54,9 +54,7 @@ def train(images: Images, labels: Labels, epochs: int, seed: int, bf16: bool) ->
         network.parameters(), lr=PEAK_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY, nesterov=True
     )
     steps = len(images) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, PEAK_RATE, total_steps=epochs * steps, pct_start=0.25
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=epochs * steps, pct_start=0.25)
     inputs, targets = as_input(images), torch.from_numpy(labels)
     for epoch in range(epochs):
         started, total = time.monotonic(), 0.0
@@ -114,9 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--float32", action="store_true", help="no bfloat16: for CPUs without AVX512-BF16 or AMX"
-    )
+    parser.add_argument("--float32", action="store_true", help="no bfloat16: for CPUs without AVX512-BF16 or AMX")
     parser.add_argument("--images", type=int, default=0, help="train on the first N images only (0: all)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -132,9 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_zip(chosen, archive)
     started = time.monotonic()
     count = options.images or len(train_images)
-    network = train(
-        train_images[:count], train_labels[:count], options.epochs, options.seed, not options.float32
-    )
+    network = train(train_images[:count], train_labels[:count], options.epochs, options.seed, not options.float32)
     seconds = round(time.monotonic() - started)
     export(network, model)
     shipped = np.stack([image for _, _, image in chosen]), np.array([label for _, label, _ in chosen])
