@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from worker_examples import NOTHING, Owner, dense_model, local, save_images
+from worker_examples import Owner, dense_model, local, save_images
 
 from edgewright_agent.measure.benchmark import run_benchmark
 from edgewright_agent.measure.schedule import block_order
@@ -21,7 +20,6 @@ from edgewright_contract.values import (
     BenchmarkPlan,
     Block,
     Loaded,
-    Normalization,
     Overhead,
     Progress,
     Telemetry,
@@ -209,15 +207,3 @@ def test_labels_are_unique(settings: WorkerSettings, tmp_path: Path) -> None:
             benchmark(PLAN, candidates, save_images(tmp_path / "i.npy"), settings, Owner())
 
         assert caught.value.code is ErrorCode.REQUEST_INVALID
-
-
-def test_printing_libraries_do_not_disturb_a_run(misbehaving: Callable[[str], WorkerSettings], tmp_path: Path) -> None:
-    """A network whose library prints thousands of lines an inference is measured all the same."""
-    np.save(tmp_path / "rows.npy", np.zeros((1, 1), np.float32))
-    plan = replace(PLAN, processes=1, max_seconds=0.1)
-
-    owner = benchmark(
-        plan, [NOTHING], LocalInputs(tmp_path / "rows.npy", Normalization()), misbehaving("print"), Owner()
-    )
-
-    assert len(owner.blocks()) >= plan.blocks

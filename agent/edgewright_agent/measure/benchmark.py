@@ -16,10 +16,10 @@ from edgewright_agent.measure.schedule import (
     sampling_over,
     settled,
 )
-from edgewright_agent.measure.session import check_candidate, start_worker, write_outputs
+from edgewright_agent.measure.session import check_runtime, start_worker, write_outputs
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_agent.worker.client import WorkerProcess
-from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.limits import check_candidates, check_plan
 from edgewright_contract.values import (
     BenchmarkPlan,
     Block,
@@ -31,7 +31,6 @@ from edgewright_contract.values import (
 )
 
 OVERHEAD_SAMPLES = 2000
-MAX_SECONDS = 86400
 PROGRESS_SECONDS = 0.5
 # A hot board may be this many times slower than it was at warm-up before its block counts as hung.
 SLOWDOWN_ALLOWED = 10.0
@@ -67,28 +66,11 @@ def run_benchmark(
     each, so that no claim rests on one process. Raises EdgewrightError REQUEST_INVALID, and as run_evaluation
     does; no worker is left then.
     """
-    check_plan(plan, candidates)
-    Benchmark(plan, candidates, golden, workspace, worker, emit, publish_outputs, control).run()
-
-
-def check_plan(plan: BenchmarkPlan, candidates: Sequence[LocalCandidate]) -> None:
-    """Raises EdgewrightError REQUEST_INVALID or RUNTIME_UNAVAILABLE before any process is started."""
-    labels = [candidate.candidate.label for candidate in candidates]
-    if not labels or len(set(labels)) != len(labels):
-        raise EdgewrightError(
-            ErrorCode.REQUEST_INVALID,
-            f"a benchmark needs one or more candidates with labels of their own, not {labels}",
-            "name each variant once",
-        )
-    seconds = (plan.block_seconds, plan.max_seconds, plan.warmup_seconds)
-    if plan.processes < 1 or plan.blocks < 1 or not all(0 <= value <= MAX_SECONDS for value in seconds):
-        raise EdgewrightError(
-            ErrorCode.REQUEST_INVALID,
-            f"{plan}: processes and blocks start at 1, times are 0 to {MAX_SECONDS} s",
-            "correct the settings of the benchmark",
-        )
+    check_plan(plan)
+    check_candidates([candidate.candidate for candidate in candidates])
     for candidate in candidates:
-        check_candidate(candidate)
+        check_runtime(candidate)
+    Benchmark(plan, candidates, golden, workspace, worker, emit, publish_outputs, control).run()
 
 
 @dataclass

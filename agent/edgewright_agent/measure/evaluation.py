@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Callable
 
-from edgewright_agent.measure.session import check_candidate, start_worker, write_outputs
+from edgewright_agent.measure.session import check_runtime, start_worker, write_outputs
 from edgewright_agent.measure.values import Control, LocalCandidate, LocalInputs, WorkerSettings
 from edgewright_contract.values import JobPayload, WorkerClosed
 
@@ -29,7 +29,7 @@ def run_evaluation(
     Raises EdgewrightError: CANCELLED, RUNTIME_UNAVAILABLE, SPEC_MISMATCH, MODEL_*, ARTIFACT_CORRUPT,
     DISK_FULL, WORKER_*; neither a process nor a part of the file is left then.
     """
-    check_candidate(candidate)
+    check_runtime(candidate)
     label = candidate.candidate.label
     outputs = workspace / "outputs.npz"
 

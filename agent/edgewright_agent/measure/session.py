@@ -12,7 +12,7 @@ from edgewright_agent.worker.client import WorkerProcess
 from edgewright_contract.values import JobPayload, Loaded, Normalization, Progress, TensorSpec
 
 
-def check_candidate(candidate: LocalCandidate) -> None:
+def check_runtime(candidate: LocalCandidate) -> None:
     """Raises EdgewrightError RUNTIME_UNAVAILABLE before any process is started."""
     registry.check(candidate.candidate.runtime, candidate.candidate.format)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgewright_agent.measure.session import check_candidate, start_worker
+from edgewright_agent.measure.session import check_runtime, start_worker
 from edgewright_agent.measure.values import LocalCandidate, WorkerSettings
 from edgewright_contract.values import Loaded
 
@@ -12,7 +12,7 @@ def run_smoke(candidate: LocalCandidate, worker: WorkerSettings) -> Loaded:
 
     Raises EdgewrightError RUNTIME_UNAVAILABLE, MODEL_CORRUPT, MODEL_UNRUNNABLE, MODEL_UNSUPPORTED, WORKER_*.
     """
-    check_candidate(candidate)
+    check_runtime(candidate)
     process, loaded = start_worker(candidate, 0, None, worker, lambda: False)
     with process:
         process.close()
