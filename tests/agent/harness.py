@@ -76,6 +76,7 @@ def agent(state: Path, *arguments: str, python: Sequence[str] = ()) -> Iterator[
     """A real agent on loopback and a port of the system's choice; killed at the end if it still runs."""
     state.parent.mkdir(parents=True, exist_ok=True)
     port_file, log = state.parent / f"{state.name}.port", state.parent / f"{state.name}.log"
+    port_file.unlink(missing_ok=True)  # a killed agent leaves it behind
     argv = agent_argv("serve", "--host", "127.0.0.1", "--port", "0", "--state", str(state))
     argv = [*(python or argv[:3]), *argv[3:], "--port-file", str(port_file), *arguments]
     begin = time.monotonic()
