@@ -68,7 +68,8 @@ def _refusal(benchmark: Document, goals: Sequence[Document], evaluation: Documen
     missed = [goal for goal in goals if goal.get("met") is False]
     if missed:
         goal = missed[0]
-        return f"it missed its goal {goal.get('goal')}: asked {goal.get('asked')}, reached {goal.get('reached')}"
+        name = str(goal.get("goal")).replace("_", " ")
+        return f"it missed its goal {name}: asked {goal.get('asked')}, reached {goal.get('reached')}"
     drop = (evaluation or {}).get("drop")
     bound = next((goal.get("asked") for goal in goals if "drop" in str(goal.get("goal"))), None)
     if drop is not None and bound is not None and drop.get("low") is not None and drop["low"] > bound:

@@ -52,6 +52,24 @@ class _Scale:
         return [step * number for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
 
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle of the drawing that is taken."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def meets(self, other: _Box) -> bool:
+        return (
+            self.x < other.x + other.width
+            and other.x < self.x + self.width
+            and self.y < other.y + other.height
+            and other.y < self.y + self.height
+        )
+
+
 def latency_chart(document: Document, device: str) -> Chart | None:
     """A violin a variant: density of the samples, median, p90 and the interval of the median."""
     found = [item for item in items(document, "benchmarks") if item["device"] == device and item.get("distribution_ns")]
@@ -161,11 +179,12 @@ def tradeoff_chart(document: Document, device: str) -> Chart | None:
                 '<text x="{3}" y="{4:.1f}" class="axis" text-anchor="end">{5}</text>'
             ).format(left, WIDTH - _RIGHT, y(tick), left - 6, y(tick) + 4.5, metric_text(metric, tick))
         )
-    places: list[tuple[float, float]] = []
+    spots = [(x(item["latency_ns"]["p50"]), y(score["value"])) for item, score in points]
+    taken = [_Box(at_x - 7, at_y - 7, 14, 14) for at_x, at_y in spots]
     marks, labels = [], []
-    for item, score in points:
+    for (item, score), spot in zip(points, spots, strict=True):
         marks.append(_point(item, score, x, y, series[item["variant"]]))
-        labels.append(_point_label(item["variant"], x(item["latency_ns"]["p50"]), y(score["value"]), places))
+        labels.append(_point_label(item["variant"], *spot, taken))
     parts += [*marks, *labels]
     words = "; ".join(
         f"{item['variant']}: {formatting.duration(item['latency_ns']['p50'])}, "
@@ -201,19 +220,19 @@ def _point(item: Document, score: Document, x: _Scale, y: _Scale, series: int) -
     )
 
 
-def _point_label(label: str, at_x: float, at_y: float, places: list[tuple[float, float]]) -> Markup:
-    """A name beside its point, moved up until no earlier name (its middle in `places`) is in the way."""
-    width = 8.0 * len(label)
-    side = -1 if at_x + 11 + width > WIDTH - _RIGHT else 1
-    text_y = at_y - 9
-    while any(
-        abs(text_y - other_y) < 17 and abs(at_x + side * (11 + width / 2) - other_x) < width
-        for other_x, other_y in places
-    ):
-        text_y -= 18
-    places.append((at_x + side * (11 + width / 2), text_y))
+def _point_label(label: str, at_x: float, at_y: float, taken: list[_Box]) -> Markup:
+    """A name beside its point: the first place around it, then ever further up, where nothing else is."""
+    width = 8.2 * len(label)
+    places = [
+        (side, at_y + shift) for shift in (-9.0, 18.0, *(-9.0 - 18.0 * n for n in range(1, 10))) for side in (1, -1)
+    ]
+    for side, text_y in places:
+        box = _Box(at_x + 9 if side > 0 else at_x - 9 - width, text_y - 12, width, 15)
+        if box.x >= _LEFT and box.x + width <= WIDTH - _RIGHT and box.y >= 0 and not any(map(box.meets, taken)):
+            break
+    taken.append(box)
     return Markup('<text x="{:.1f}" y="{:.1f}" class="label halo" text-anchor="{}">{}</text>').format(
-        at_x + side * 11, max(12.0, text_y), "start" if side > 0 else "end", label
+        at_x + side * 10, text_y, "start" if side > 0 else "end", label
     )
 
 
