@@ -76,8 +76,10 @@ def saved(model: onnx.ModelProto, path: Path) -> Path:
 
 
 def images(count: int, seed: int = 1) -> np.ndarray:
-    """Random network input, float32 [count, 3, 16, 16]."""
-    return np.random.default_rng(seed).standard_normal((count, 3, SIDE, SIDE)).astype(np.float32)
+    """Random network input, float32 [count, 3, 16, 16]: noise on a colour of its own, so that classes differ."""
+    rng = np.random.default_rng(seed)
+    colour = 2.0 * rng.standard_normal((count, 3, 1, 1))
+    return (colour + rng.standard_normal((count, 3, SIDE, SIDE))).astype(np.float32)
 
 
 def outputs_of(path: Path, batch: np.ndarray) -> np.ndarray:

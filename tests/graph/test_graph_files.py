@@ -25,9 +25,13 @@ def test_interruption_leaves_the_old_file(tmp_path: Path, interruption: type[Bas
     target = tmp_path / "model.onnx"
     target.write_bytes(b"old")
 
-    with pytest.raises(interruption), atomic_file(target) as temporary:
-        temporary.write_bytes(b"hal")
-        raise interruption
+    def write_half() -> None:
+        with atomic_file(target) as temporary:
+            temporary.write_bytes(b"hal")
+            raise interruption
+
+    with pytest.raises(interruption):
+        write_half()
 
     assert target.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["model.onnx"]

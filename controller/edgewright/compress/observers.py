@@ -88,9 +88,10 @@ class HistogramObserver:
             return
         self._make_room(low, high)
         # Powers of two scale floats exactly, so the index is exact.
-        index = np.floor(values * values.dtype.type(1.0 / self._width)).astype(np.int64) - self._first
+        scaled = values * values.dtype.type(1.0 / self._width)
+        index = np.floor(scaled).astype(np.int64) - self._first
         added = np.bincount(index, minlength=self._counts.size)
-        zeros = int(values.size - np.count_nonzero(values))
+        zeros = int(values.size - np.count_nonzero(scaled))
         if zeros:
             added[-self._first] -= zeros
             self._zeros += zeros
