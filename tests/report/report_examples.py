@@ -42,7 +42,8 @@ def a_document() -> dict[str, Any]:
             "settings": {
                 "percentile": 90,
                 "precision_percent": 2,
-                "confidence": 0.95,
+                "confidence": 0.99,
+                "speedup_confidence": 0.95,
                 "seed": 7,
                 "runtime": "onnxruntime",
             },

@@ -218,7 +218,7 @@ def _tiles(
 
 
 def _confidence(bench: Document) -> str:
-    confidence = (bench.get("settings") or {}).get("confidence")
+    confidence = (bench.get("settings") or {}).get("speedup_confidence")
     return f" at {100 * confidence:g} %" if confidence else ""
 
 
