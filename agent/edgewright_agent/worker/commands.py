@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable
 
 from edgewright_agent.runtimes.registry import load_runtime
 from edgewright_agent.worker.diagnosis import speaks_of_memory
+from edgewright_agent.worker.limits import peak_memory_bytes
 from edgewright_agent.worker.timing import time_block, timer_resolution_ns
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import Normalization, TensorSpec
@@ -136,9 +137,7 @@ class Worker:
 
     def _close(self, _: Message) -> Message:
         """The last request; `peak_memory_bytes` is the largest resident size so far."""
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")), "0")
-        return {"peak_memory_bytes": int(peak) * 1024}
+        return {"peak_memory_bytes": peak_memory_bytes()}
 
 
 def _failure(code: ErrorCode, message: str, hint: str = "") -> Message:

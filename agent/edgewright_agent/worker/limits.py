@@ -1,10 +1,11 @@
-"""What a worker allows itself; called in the worker before anything heavy is loaded."""
+"""What a worker allows itself, set before anything heavy is loaded, and what it took."""
 
 from __future__ import annotations
 
 import resource
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
@@ -32,3 +33,16 @@ def limit_memory(limit_bytes: int) -> None:
         if hard != resource.RLIM_INFINITY:
             limit_bytes = min(limit_bytes, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident size of this process so far.
+
+    VmHWM rather than getrusage, whose maximum on Linux starts with what the parent had when it forked.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:  # no Linux
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
