@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
@@ -251,6 +252,20 @@ def test_an_unknown_operator_is_unrunnable(settings: WorkerSettings, tmp_path: P
     assert error.code is ErrorCode.MODEL_UNRUNNABLE
     assert "NoSuchOperator" in error.message
     assert onnxruntime.__version__ in error.message
+
+
+def test_a_file_of_a_newer_format_names_the_version(settings: WorkerSettings, tmp_path: Path) -> None:
+    """An IR version beyond the runtime's is MODEL_UNRUNNABLE whose text holds the version it supports."""
+    path = dense_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.ir_version = 99
+    onnx.save(model, path)
+
+    error = failure(local(path), save_images(tmp_path / "images.npy"), tmp_path, settings)
+
+    assert error.code is ErrorCode.MODEL_UNRUNNABLE
+    assert "IR version: 99" in error.message
+    assert str(tmp_path) not in error.message
 
 
 @pytest.mark.parametrize("candidate", [("onnxruntime", "tflite"), ("no-such-runtime", "onnx")])

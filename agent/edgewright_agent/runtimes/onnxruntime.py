@@ -88,7 +88,7 @@ class OnnxRuntime:
         except (state.InvalidProtobuf, state.NoSuchFile) as error:
             raise EdgewrightError(
                 ErrorCode.MODEL_CORRUPT,
-                f"onnxruntime cannot read the model file: {_first_line(error, model)}",
+                f"onnxruntime cannot read the model file: {_reason(error, model)}",
                 "export the variant again and push it again",
             ) from error
         except (
@@ -100,7 +100,7 @@ class OnnxRuntime:
         ) as error:
             raise EdgewrightError(
                 ErrorCode.MODEL_UNRUNNABLE,
-                f"onnxruntime {ort.__version__} cannot load the model: {_first_line(error, model)}",
+                f"onnxruntime {ort.__version__} cannot load the model: {_reason(error, model)}",
                 "an older onnxruntime may lack the model's opset or operators: update it on the device",
             ) from error
         return OnnxSession(session, model)
@@ -134,9 +134,11 @@ def _spec(item: Any, model: Path, batch: set[str | None]) -> TensorSpec:
     return TensorSpec(item.name, tuple(size if isinstance(size, int) else size or "?" for size in shape), dtype)
 
 
-def _first_line(error: Exception, model: Path) -> str:
-    lines = str(error).replace(str(model), model.name).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+def _reason(error: Exception, model: Path) -> str:
+    """The error's text without the local path; of a long one the beginning and, after the C++ signature that
+    onnxruntime puts in the middle, the end, which is the reason."""
+    text = " ".join(str(error).replace(str(model), model.name).split()) or type(error).__name__
+    return text if len(text) <= 400 else f"{text[:100]} ... {text[-280:]}"
 
 
 RUNTIME = OnnxRuntime()
