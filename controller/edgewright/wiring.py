@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgewright.services.benchmarks import BenchmarkService
 from edgewright.services.compression import CompressionService
+from edgewright.services.controller import Controller
 from edgewright.services.datasets import DatasetService
 from edgewright.services.delivery import DeliveryService
 from edgewright.services.devices import DeviceService
@@ -18,26 +19,6 @@ from edgewright.services.reports import ReportService
 from edgewright.services.variants import VariantService
 from edgewright.services.workspace import Workspace
 from edgewright.store.store import Store
-
-
-@dataclass(frozen=True)
-class Controller:
-    """Every use case of the product; close it when done."""
-
-    home: Path
-    store: Store
-    datasets: DatasetService
-    models: ModelService
-    compression: CompressionService
-    variants: VariantService
-    devices: DeviceService
-    delivery: DeliveryService
-    benchmarks: BenchmarkService
-    evaluations: EvaluationService
-    reports: ReportService
-
-    def close(self) -> None:
-        self.store.close()
 
 
 def open_controller(home: Path) -> Controller:
@@ -59,5 +40,12 @@ def open_controller(home: Path) -> Controller:
         delivery=delivery,
         benchmarks=BenchmarkService(workspace, variants, delivery, inputs),
         evaluations=EvaluationService(workspace, variants, delivery, inputs, here),
-        reports=ReportService(workspace),
+        reports=ReportService(workspace, _render),
     )
+
+
+def _render(document: dict[str, Any]) -> str:
+    """The report's HTML; the template engine is loaded only when a report is written."""
+    from edgewright.web.report import render_report
+
+    return render_report(document)

@@ -45,9 +45,7 @@ def distinguished_name(common_name: str, key: ec.EllipticCurvePrivateKey) -> x50
     from cryptography.hazmat.primitives import serialization
     from cryptography.x509.oid import NameOID
 
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
@@ -83,9 +81,7 @@ def sign(
             critical=False,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
 
@@ -207,9 +203,7 @@ def fetch_server_certificate(host: str, port: int, timeout_s: float = 5.0) -> by
         with socket.create_connection((host, port), timeout_s) as raw, context.wrap_socket(raw) as tls:
             der = tls.getpeercert(binary_form=True)
     except socket.timeout as error:
-        raise EdgewrightError(
-            ErrorCode.DEVICE_TIMEOUT, f"{where} did not answer within {timeout_s:g} s"
-        ) from error
+        raise EdgewrightError(ErrorCode.DEVICE_TIMEOUT, f"{where} did not answer within {timeout_s:g} s") from error
     except ssl.SSLError as error:
         raise EdgewrightError(
             ErrorCode.PROTOCOL_MISMATCH,

@@ -267,9 +267,7 @@ def block_from_proto(message: pb.Block) -> v.Block:
 
 
 def telemetry_to_proto(telemetry: v.Telemetry) -> pb.Telemetry:
-    return pb.Telemetry(
-        at_ns=telemetry.at_ns, readings=[reading_to_proto(reading) for reading in telemetry.readings]
-    )
+    return pb.Telemetry(at_ns=telemetry.at_ns, readings=[reading_to_proto(reading) for reading in telemetry.readings])
 
 
 def telemetry_from_proto(message: pb.Telemetry) -> v.Telemetry:
@@ -293,9 +291,7 @@ def overhead_from_proto(message: pb.Overhead) -> v.Overhead:
 
 
 def worker_closed_to_proto(closed: v.WorkerClosed) -> pb.WorkerClosed:
-    return pb.WorkerClosed(
-        label=closed.label, process=closed.process, peak_memory_bytes=closed.peak_memory_bytes
-    )
+    return pb.WorkerClosed(label=closed.label, process=closed.process, peak_memory_bytes=closed.peak_memory_bytes)
 
 
 def worker_closed_from_proto(message: pb.WorkerClosed) -> v.WorkerClosed:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Dict
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_GOAL_MISSED, EXIT_CANCELLED = 0, 1, 2, 3, 130
 
@@ -115,7 +114,7 @@ _EXISTS = _entry(EXIT_USAGE, "ALREADY_EXISTS")
 _FAILED = _entry(EXIT_FAILED, "FAILED_PRECONDITION")
 _ABORTED = _entry(EXIT_FAILED, "ABORTED")
 
-CATALOGUE: Dict[ErrorCode, CatalogueEntry] = {
+CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.USAGE: _INPUT,
     ErrorCode.NAME_INVALID: _INPUT,
     ErrorCode.FILE_NOT_FOUND: _UNKNOWN,
@@ -200,5 +199,5 @@ class EdgewrightError(Exception):
     def exit_status(self) -> int:
         return CATALOGUE[self.code].exit_status
 
-    def as_json(self) -> Dict[str, Dict[str, str]]:
+    def as_json(self) -> dict[str, dict[str, str]]:
         return {"error": {"code": self.code.value, "message": self.message, "hint": self.hint}}

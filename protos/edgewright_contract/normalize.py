@@ -47,9 +47,7 @@ def apply(samples: Array, normalization: Normalization, dtype: str) -> Array:
             f"samples have shape {samples.shape}; layout {normalization.layout!r} needs images [N, H, W, C]",
             "leave input.layout empty for samples that are no images",
         )
-    values = (
-        _as_float(samples, normalization, dtype) if dtype in FLOAT_DTYPES else _as_integer(samples, dtype)
-    )
+    values = _as_float(samples, normalization, dtype) if dtype in FLOAT_DTYPES else _as_integer(samples, dtype)
     if normalization.layout == "nchw":
         values = values.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(values)

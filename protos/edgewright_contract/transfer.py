@@ -53,14 +53,10 @@ def chunks_of(stream: BinaryIO, size_bytes: int) -> Iterator[bytes]:
 
 
 def push_header(sha256: str, size_bytes: int, offset: int) -> pb.PushHeader:
-    return pb.PushHeader(
-        sha256=validate_sha256(sha256), size_bytes=check_artifact_size(size_bytes), offset=offset
-    )
+    return pb.PushHeader(sha256=validate_sha256(sha256), size_bytes=check_artifact_size(size_bytes), offset=offset)
 
 
-def push_requests(
-    path: Path, sha256: str, size_bytes: int, offset: int = 0
-) -> Iterator[pb.PushArtifactRequest]:
+def push_requests(path: Path, sha256: str, size_bytes: int, offset: int = 0) -> Iterator[pb.PushArtifactRequest]:
     """The messages of one PushArtifact call: the header, then the bytes of `path` from `offset` on."""
     yield pb.PushArtifactRequest(header=push_header(sha256, size_bytes, offset))
     with path.open("rb") as stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Tuple, Union
+from typing import Mapping, Union
 
 SHA256_LENGTH = 64
 FORMATS = ("onnx", "tflite")
@@ -30,7 +30,7 @@ class Reading:
     """One sensor value, or the reason why there is none (exactly one of `value`, `unavailable` is set)."""
 
     name: str
-    value: Union[float, str, None] = None
+    value: float | str | None = None
     unit: str = ""
     unavailable: str = ""
 
@@ -42,8 +42,8 @@ class RuntimeFacts:
     name: str
     package: str
     version: str
-    formats: Tuple[str, ...]
-    accelerators: Tuple[str, ...] = ()
+    formats: tuple[str, ...]
+    accelerators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class DeviceFacts:
     cpu_model: str
     architecture: str
     cores: int
-    cpu_flags: Tuple[str, ...]
+    cpu_flags: tuple[str, ...]
     memory_bytes: int
     system: str
     kernel: str
     python_version: str
     agent_version: str
-    runtimes: Tuple[RuntimeFacts, ...]
-    readings: Tuple[Reading, ...]
+    runtimes: tuple[RuntimeFacts, ...]
+    readings: tuple[Reading, ...]
     disk_free_bytes: int
     agent_memory_bytes: int
 
@@ -69,7 +69,7 @@ class TensorSpec:
     """Name, shape and dtype of a network's input or output; an unknown dimension is its symbol or "?"."""
 
     name: str
-    shape: Tuple[Union[int, str], ...]
+    shape: tuple[int | str, ...]
     dtype: str  # numpy name: "float32", "uint8", ...
 
 
@@ -92,8 +92,8 @@ class Normalization:
     NHWC samples; "nhwc" and "" leave the axes alone. A network whose input is uint8 gets the samples as they are.
     """
 
-    mean: Tuple[float, ...] = ()
-    std: Tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     layout: str = ""
 
 
@@ -158,9 +158,9 @@ class Loaded:
     first_inference_ns: int
     runtime_version: str
     accelerator: str
-    cpus: Tuple[int, ...]
-    inputs: Tuple[TensorSpec, ...]
-    outputs: Tuple[TensorSpec, ...]
+    cpus: tuple[int, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Block:
     process: int
     index: int
     warmup: bool
-    samples_ns: Tuple[int, ...]
+    samples_ns: tuple[int, ...]
     started_ns: int
     cpu_ns: int
     involuntary_switches: int
@@ -180,7 +180,7 @@ class Block:
 @dataclass(frozen=True)
 class Telemetry:
     at_ns: int
-    readings: Tuple[Reading, ...]
+    readings: tuple[Reading, ...]
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Outputs:
 class Overhead:
     """The harness timed around a network that does nothing."""
 
-    samples_ns: Tuple[int, ...]
+    samples_ns: tuple[int, ...]
     timer_resolution_ns: int
 
 
@@ -239,4 +239,4 @@ class PairedController:
     fingerprint: str
     certificate: str
     paired_unix_ns: int
-    note: Optional[str] = None
+    note: str | None = None

@@ -138,9 +138,9 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except Exception:  # noqa: BLE001 - a defect of ours: a person gets one line, the traceback goes to a file
-        failure = _defect(home)
-        terminal.error(failure)
-        return failure.exit_status
+        defect = _defect(home)
+        terminal.error(defect)
+        return defect.exit_status
     finally:
         session.close()
 

@@ -11,7 +11,7 @@ import typer
 from edgewright.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from edgewright.wiring import Controller
+    from edgewright.services.controller import Controller
 
 
 @dataclass

@@ -36,7 +36,7 @@ class AgentClient:
 
     def __init__(self, channel: grpc.Channel, address: str) -> None:
         self._channel = channel
-        self._stub = rpc.AgentStub(channel)
+        self._stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
         self.address = address
 
     def __enter__(self) -> Self:

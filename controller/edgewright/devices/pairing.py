@@ -47,7 +47,8 @@ def pair(address: Address, code_text: str, identity: tuple[bytes, bytes], contro
     request = pb.PairRequest(controller_name=controller_name, controller_certificate=identity[1])
     with open_secure(address, pairing.pairing_identity(code.secret), certificate) as channel:
         try:
-            response = rpc.PairingStub(channel).Pair.future(request, timeout=CONNECT_SECONDS).result()
+            stub = rpc.PairingStub(channel)  # type: ignore[no-untyped-call]
+            response = stub.Pair.future(request, timeout=CONNECT_SECONDS).result()
         except grpc.RpcError as failure:
             raise _refusal(failure, address) from failure
     return PairedAgent(certificate, fingerprint(certificate), response.agent_version)

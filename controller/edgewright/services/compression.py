@@ -146,7 +146,6 @@ class CompressionService:
         source = calibration_set or dataset
         samples = source.samples if calibration_set is not None else parts_of(source)[Part.CALIBRATION]
         images = self._inputs.of_dataset(source, samples[:512], spec_of(model), progress)
-        assert judge is not None
         made = quantize_int8(
             base,
             destination,
@@ -157,7 +156,7 @@ class CompressionService:
         )
         return _facts(made, bound)
 
-    def _judge(self, model: ModelRecord, dataset: Dataset | None, progress: ProgressCallback) -> Judge | None:
+    def _judge(self, model: ModelRecord, dataset: Dataset | None, progress: ProgressCallback) -> Judge:
         """The tuning part with the task's metric, or noise where there are no images."""
         from edgewright.compress.judge import TuningJudge
 

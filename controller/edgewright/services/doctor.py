@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgewright_contract.errors import EdgewrightError
 
 if TYPE_CHECKING:
-    from edgewright.wiring import Controller
+    from edgewright.services.controller import Controller
 
 LEAST_FREE_BYTES = 2 * 1024**3
 # distribution, what for, the extra that brings it

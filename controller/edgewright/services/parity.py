@@ -14,7 +14,7 @@ LEAST_AGREEMENT = 0.5
 
 
 def compare(baseline: dict[str, Any], candidate: dict[str, Any], task: str) -> Parity:
-    """Closeness on the same device; `ok` is False for other shapes, values that are not finite, or outputs gone astray."""
+    """Closeness on the same device; not `ok` for other shapes, values that are not finite, or outputs gone astray."""
     import numpy as np
 
     from edgewright.tasks.fidelity import fidelity

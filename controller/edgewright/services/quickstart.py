@@ -12,7 +12,7 @@ from edgewright.services.benchmarks import BenchRequest
 from edgewright.services.local_agent import LocalAgent, running_agent
 
 if TYPE_CHECKING:
-    from edgewright.wiring import Controller
+    from edgewright.services.controller import Controller
 
 NAME = "example"
 DEVICE = "this-machine"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ _VERSIONS = ("numpy", "onnx", "onnxruntime", "torch")
 
 
 class ReportService:
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, render: Callable[[dict[str, Any]], str]) -> None:
         self._workspace = workspace
+        self._render = render
 
     def document(self, model_name: str) -> dict[str, Any]:
         """The model, its variants, and the latest benchmark and evaluation of each on each device."""
@@ -55,9 +57,7 @@ class ReportService:
 
     def write_html(self, document: dict[str, Any], destination: Path) -> None:
         """One self-contained HTML file, whole or not at all."""
-        from edgewright.web.report import render_report
-
-        text = render_report(document)
+        text = self._render(document)
         partial = destination.with_name(f".{destination.name}.part")
         try:
             partial.write_text(text, encoding="utf-8")
