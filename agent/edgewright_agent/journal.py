@@ -1,12 +1,14 @@
-"""A job's events in one file: protobuf messages, each after its length as a varint, numbered 1, 2, 3 ... .
+"""A job's events in one file, numbered 1, 2, 3 ... : each its length (varint), its CRC-32, then the protobuf message.
 
-Readers need no lock: they stop at the length that was complete when they asked.
+The checksum is there for power cuts, which can leave zeros at the end of a file. Readers need no lock: they stop
+at the length that was complete when they asked.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Iterator
 
@@ -17,6 +19,8 @@ from edgewright_contract.convert import job_event_to_proto
 from edgewright_contract.limits import MESSAGE_BYTES_MAX
 from edgewright_contract.values import Ended, JobEvent, JobPayload
 
+_CRC_BYTES = 4
+
 
 def _varint(value: int) -> bytes:
     encoded = bytearray()
@@ -25,6 +29,10 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def _crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(_CRC_BYTES, "little")
 
 
 def _read_record(stream: BinaryIO) -> bytes | None:
@@ -38,8 +46,10 @@ def _read_record(stream: BinaryIO) -> bytes | None:
         shift += 7
         if byte[0] < 0x80:
             break
-    data = stream.read(length) if length <= MESSAGE_BYTES_MAX else b""
-    return data if len(data) == length else None
+    if length > MESSAGE_BYTES_MAX:
+        return None
+    checksum, data = stream.read(_CRC_BYTES), stream.read(length)
+    return data if len(data) == length and checksum == _crc(data) else None
 
 
 class Journal:
@@ -62,7 +72,7 @@ class Journal:
                 raise ValueError("the job has ended; nothing can follow")
             message = job_event_to_proto(JobEvent(self._count + 1, payload))
             data = message.SerializeToString()
-            record = _varint(len(data)) + data
+            record = _varint(len(data)) + _crc(data) + data
             with self._path.open("r+b" if self._bytes else "wb") as stream:
                 stream.seek(self._bytes)  # also over a record that a full disk cut short
                 stream.truncate()

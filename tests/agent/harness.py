@@ -51,6 +51,10 @@ class RunningAgent:
     def output(self) -> str:
         return self.log.read_text()
 
+    def printed_code(self) -> str:
+        """The code of the first start."""
+        return next(word for word in self.output.split() if word.count("-") == 8)
+
     def kill(self) -> None:
         """As a power cut would: no goodbye."""
         self.process.kill()

@@ -40,13 +40,9 @@ def refused(running: RunningAgent, identity: Identity | None) -> EdgewrightError
         return caught.value
 
 
-def printed_code(output: str) -> str:
-    return next(word for word in output.split() if word.count("-") == 8)
-
-
 def test_first_start_prints_a_code_that_pairs(running: RunningAgent, me: Identity) -> None:
     """The code of the first start lets a controller in, and from then on it may call everything."""
-    answer = pair_with(running, printed_code(running.output), me, "desk-1")
+    answer = pair_with(running, running.printed_code(), me, "desk-1")
 
     with client(running, me) as paired:
         facts = paired.describe()
