@@ -28,9 +28,15 @@ def test_durations(value: float | None, text: str) -> None:
 
 
 def test_a_column_has_one_unit() -> None:
-    """The smallest value of a column chooses the unit of all."""
-    unit = formatting.duration_unit([1_200_000, 45_000_000, None])
-    assert [unit.text(value) for value in (1_200_000, 45_000_000, None)] == ["1.20 ms", "45.00 ms", "–"]
+    """A column shares its unit, in which no value is so small that its figures are lost."""
+    for values, texts in (
+        ((1_200_000, 45_000_000, None), ["1.20 ms", "45.00 ms", "–"]),
+        ((408_228, 1_348_190), ["0.408 ms", "1.348 ms"]),
+        ((40_000, 1_348_190), ["40.0 µs", "1,348.2 µs"]),
+        ((408_228,), ["408 µs"]),
+    ):
+        unit = formatting.duration_unit(values)
+        assert [unit.text(value) for value in values] == texts
 
 
 def test_sizes_counts_ratios() -> None:

@@ -201,7 +201,7 @@ def test_every_optional_figure_may_be_missing() -> None:
     page = _Page(render_report(document))
 
     assert "Keep the original" in page.text
-    assert "its measurement is invalid" in page.text
+    assert "its speed was not compared with the baseline's" in page.text
 
 
 def test_odd_distributions_are_drawn() -> None:
@@ -213,6 +213,19 @@ def test_odd_distributions_are_drawn() -> None:
         html = render_report(document)
         _Page(html)
         assert not re.search(r"\b(nan|inf)\b", html.split("application/json")[0])
+
+
+def test_a_disturbed_board_is_recommended_with_a_warning() -> None:
+    """Where background load spoiled the latencies, the headline says so beside the paired speed-up."""
+    document = a_document()
+    for item in document["benchmarks"]:
+        item["verdict"] = "invalid"
+        item["reasons"] = [{"code": "background_load", "text": "others used 80%", "worst": "invalid"}]
+
+    text = _Page(render_report(document)).text
+
+    assert "Use lite0@acc1 on bench1" in text
+    assert "too disturbed for its latencies to be trusted" in text
 
 
 def test_a_tensor_model_has_no_per_cent() -> None:

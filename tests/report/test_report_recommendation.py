@@ -18,6 +18,11 @@ def _bench(variant: str, low: float, value: float, high: float, verdict: str = "
     }
 
 
+def _disturbed(code: str) -> dict[str, Any]:
+    reasons = [{"code": code, "text": code, "worst": "invalid"}]
+    return {**_bench("m@acc1", 1.8, 1.9, 2.0, "invalid"), "reasons": reasons}
+
+
 _BASE = {"variant": "m@base", "device": "d", "verdict": "valid", "speedup": None}
 _MET = [{"goal": "max_drop_points", "asked": 0.5, "reached": 0.1, "met": True}]
 
@@ -38,7 +43,8 @@ def test_the_fastest_of_the_eligible_wins() -> None:
     [
         (_bench("m@acc1", 0.98, 1.02, 1.06), _MET, None, "not surely faster (1.02x, 0.98x to 1.06x)"),
         (_bench("m@acc1", 0.80, 0.85, 0.90), _MET, None, "slower than the baseline"),
-        (_bench("m@acc1", 1.8, 1.9, 2.0, "invalid"), _MET, None, "measurement is invalid"),
+        (_disturbed("parity_failed"), _MET, None, "measurement is invalid: parity_failed"),
+        (_disturbed("too_few_samples"), _MET, None, "measurement is invalid: too_few_samples"),
         ({**_bench("m@acc1", 1, 1, 1), "speedup": None}, _MET, None, "not compared"),
         (_bench("m@acc1", 1.8, 1.9, 2.0), [{**_MET[0], "met": False, "reached": 4.2}], None, "reached 4.2"),
         (_bench("m@acc1", 1.8, 1.9, 2.0), _MET, {"value": 3.0, "low": 1.5, "high": 4.5}, "loses 3.00 points"),
@@ -54,6 +60,13 @@ def test_a_variant_is_refused_with_its_reason(
 
     assert found.variant is None
     assert words in found.refused["m@acc1"]
+
+
+def test_a_disturbed_board_does_not_undo_a_paired_speedup() -> None:
+    """Background load makes latencies invalid; the comparison within pairs is still a comparison."""
+    found = recommend("d", [{"variant": "m@acc1", "goals": _MET}], [_BASE, _disturbed("background_load")], [])
+
+    assert found.variant == "m@acc1"
 
 
 def test_a_loss_within_its_error_is_not_held_against_a_variant() -> None:

@@ -32,7 +32,7 @@ _COUNTS = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9))
 
 
 def duration_unit(values_ns: Iterable[float | None]) -> Unit:
-    """The unit in which the smallest duration has at least one digit before the point and three in all."""
+    """One unit for several durations: the largest in which the longest is 1 or more and the shortest 0.1 or more."""
     return _unit(_DURATIONS, values_ns)
 
 
@@ -82,12 +82,12 @@ def speedup(interval: Mapping[str, float] | None) -> str:
 
 def _unit(units: tuple[tuple[str, float], ...], values: Iterable[float | None]) -> Unit:
     known = [abs(value) for value in values if value is not None and value != 0 and math.isfinite(value)]
-    smallest = min(known, default=0.0)
+    smallest, largest = min(known, default=0.0), max(known, default=0.0)
     name, scale = units[0]
     for candidate, candidate_scale in units:
-        if smallest >= candidate_scale:
+        if largest >= candidate_scale and smallest >= 0.1 * candidate_scale:
             name, scale = candidate, candidate_scale
     if scale == 1.0:
         return Unit(name, scale, 0)
     shown = smallest / scale
-    return Unit(name, scale, 2 if shown < 10 else 1 if shown < 100 else 0)
+    return Unit(name, scale, 3 if shown < 1 else 2 if shown < 10 else 1 if shown < 100 else 0)

@@ -8,8 +8,10 @@ from typing import Any
 
 from edgewright.core.formatting import ratio
 from edgewright.core.names import BASE_VARIANT, SEPARATOR
+from edgewright.core.verdict import ReasonCode, Verdict
 
 Document = Mapping[str, Any]
+_FATAL = (ReasonCode.PARITY_FAILED, ReasonCode.TOO_FEW_SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ def recommend(
 ) -> Recommendation:
     """The fastest variant that this device showed to be faster than the baseline and within its bound.
 
-    Faster: the whole interval of the paired speed-up lies above 1, and the verdict is not invalid. Within its
-    bound: every goal of its recipe is met, and an evaluation on this device, where there is one, does not put
-    the loss above the asked bound with significance. The documents are those of a report.
+    Faster: the whole interval of the paired speed-up lies above 1, the answers are the baseline's and there are
+    samples enough. A noisy board spoils the latencies, and their verdict, but hits both of a pair: the speed-up
+    stands. Within its bound: every goal of its recipe is met, and an evaluation on this device, where there is
+    one, does not put the loss above the asked bound with significance. The documents are those of a report.
     """
     goals = {item["variant"]: item.get("goals") or [] for item in variants}
     scores = {item["variant"]: item for item in evaluations if item.get("device") == device}
@@ -58,8 +61,9 @@ def is_base(label: str) -> bool:
 def _refusal(benchmark: Document, goals: Sequence[Document], evaluation: Document | None) -> str:
     """Why a variant is not recommended; empty where nothing speaks against it."""
     speedup = benchmark.get("speedup")
-    if benchmark.get("verdict") == "invalid":
-        return "its measurement is invalid"
+    for reason in benchmark.get("reasons") or []:
+        if reason.get("worst") == Verdict.INVALID and reason.get("code") in _FATAL:
+            return f"its measurement is invalid: {reason.get('text')}"
     if speedup is None:
         return "its speed was not compared with the baseline's"
     if speedup["low"] <= 1:

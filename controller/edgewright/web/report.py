@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from edgewright.core import formatting
 from edgewright.core.plain import to_plain
+from edgewright.core.recommendation import is_base
 from edgewright.web import report_charts, report_facts, report_view
 
 # What a benchmark may lack.
@@ -103,18 +104,19 @@ def _charts(document: Mapping[str, Any], device: str) -> dict[str, Any]:
 
 def _variant(variant: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe did, and what it left alone."""
+    name = str(variant.get("variant", ""))
     layers = []
     for layer in variant.get("float_layers") or []:
         known = layer if isinstance(layer, Mapping) else {"name": layer}
         layers.append((str(known.get("name", "")), str(known.get("reason", ""))))
     return {
-        "name": variant.get("variant", ""),
+        "name": name,
         "target": variant.get("target", ""),
         "goals": [_goal(goal) for goal in variant.get("goals") or []],
         "layers": layers,
-        "stopped": variant.get("stopped_because") or "",
+        "stopped": "" if is_base(name) else variant.get("stopped_because") or "",
         "notes": [str(note) for note in variant.get("notes") or []],
-        "fidelity": report_facts.text_of(variant.get("fidelity")) if variant.get("fidelity") else "",
+        "fidelity": report_facts.fidelity_text(variant.get("fidelity")),
     }
 
 

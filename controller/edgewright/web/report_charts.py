@@ -16,6 +16,7 @@ from edgewright.web.report_view import items, metric_text, series_of, size_of
 Document = Mapping[str, Any]
 WIDTH = 440
 _LEFT, _RIGHT = 12, 12
+_PLOT_LEFT = 62  # of the scatter, after its axis
 _ROW = 62
 _AXIS = 34
 _GRID_POINTS = 120
@@ -78,10 +79,10 @@ def latency_chart(document: Document, device: str) -> Chart | None:
     series = series_of(document)
     samples = [np.asarray(item["distribution_ns"], dtype=np.float64) for item in found]
     low = min(float(values[0]) for values in samples)
-    high = max(float(np.quantile(values, 0.99)) for values in samples)
+    high = max(_reach(values) for values in samples)
     margin = max(high - low, 0.02 * high, 1.0) * 0.06
     scale = _Scale(max(0.0, low - margin), high + margin, _LEFT, WIDTH - _RIGHT)
-    unit = formatting.duration_unit([scale.high])
+    unit = formatting.duration_unit([scale.high])  # of the axis
     parts = [
         _violin(item, values, scale, 8 + number * _ROW, series[item["variant"]])
         for number, (item, values) in enumerate(zip(found, samples, strict=True))
@@ -97,6 +98,12 @@ def latency_chart(document: Document, device: str) -> Chart | None:
     )
 
 
+def _reach(values: np.ndarray[Any, Any]) -> float:
+    """How far to draw: p99, but a long tail may not squeeze the rest; p90 is always inside."""
+    p50, p90, p99 = np.quantile(values, [0.5, 0.9, 0.99])
+    return float(min(p99, max(4 * p50, 1.1 * p90)))
+
+
 def _violin(item: Document, values: np.ndarray[Any, Any], scale: _Scale, top: float, series: int) -> Markup:
     inside = values[values <= scale.high]
     grid = np.linspace(scale.low, scale.high, _GRID_POINTS)
@@ -110,7 +117,10 @@ def _violin(item: Document, values: np.ndarray[Any, Any], scale: _Scale, top: fl
     shown = np.arange(shown[0], shown[-1] + 1)
     upper = [f"{scale(grid[i]):.1f},{middle - half * density[i]:.1f}" for i in shown]
     lower = [f"{scale(grid[i]):.1f},{middle + half * density[i]:.1f}" for i in shown[::-1]]
-    latency, unit = item["latency_ns"], formatting.duration_unit([item["latency_ns"].get("p50")])
+    latency, unit = (
+        item["latency_ns"],
+        formatting.duration_unit([item["latency_ns"].get(name) for name in ("p50", "p90")]),
+    )
     figures = ", ".join(f"{name} {unit.text(latency[name])}" for name in ("p50", "p90") if name in latency)
     parts = [
         Markup('<text x="{}" y="{}" class="label">{}</text>').format(_LEFT, top + 15, item["variant"]),
@@ -131,7 +141,7 @@ def _violin(item: Document, values: np.ndarray[Any, Any], scale: _Scale, top: fl
             )
         )
     for name, reach, css in (("p50", half + 3, "median"), ("p90", 7, "tick90")):
-        if name in latency:
+        if name in latency and latency[name] <= scale.high:
             parts.append(
                 Markup('<line x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}" class="{3} c{4}"/>').format(
                     scale(latency[name]), middle - reach, middle + reach, css, series
@@ -163,7 +173,7 @@ def tradeoff_chart(document: Document, device: str) -> Chart | None:
         return None
     series = series_of(document)
     metric = points[0][1].get("metric")
-    top, bottom, left = 14, 262, 62
+    top, bottom, left = 14, 262, _PLOT_LEFT
     x_high = max(item["latency_ns"]["p50"] for item, _ in points) * 1.18
     x = _Scale(0.0, x_high, left, WIDTH - _RIGHT)
     lows = [_bound(score, "low") for _, score in points]
@@ -222,13 +232,13 @@ def _point(item: Document, score: Document, x: _Scale, y: _Scale, series: int) -
 
 def _point_label(label: str, at_x: float, at_y: float, taken: list[_Box]) -> Markup:
     """A name beside its point: the first place around it, then ever further up, where nothing else is."""
-    width = 8.2 * len(label)
+    width = 9.4 * len(label)  # of the bold letters on a phone, the widest
     places = [
         (side, at_y + shift) for shift in (-9.0, 18.0, *(-9.0 - 18.0 * n for n in range(1, 10))) for side in (1, -1)
     ]
     for side, text_y in places:
         box = _Box(at_x + 9 if side > 0 else at_x - 9 - width, text_y - 12, width, 15)
-        if box.x >= _LEFT and box.x + width <= WIDTH - _RIGHT and box.y >= 0 and not any(map(box.meets, taken)):
+        if box.x >= _PLOT_LEFT and box.x + width <= WIDTH - _RIGHT and box.y >= 0 and not any(map(box.meets, taken)):
             break
     taken.append(box)
     return Markup('<text x="{:.1f}" y="{:.1f}" class="label halo" text-anchor="{}">{}</text>').format(
@@ -243,7 +253,7 @@ def size_chart(document: Document) -> Chart | None:
     if not sizes:
         return None
     largest = max(size for _, size in sizes)
-    unit = formatting.byte_unit([min(size for _, size in sizes)])
+    unit = formatting.byte_unit([size for _, size in sizes])
     base = sizes[0][1]
     row, parts = 50, []
     for number, (label, size) in enumerate(sizes):

@@ -40,7 +40,7 @@ def model_pairs(model: Document) -> Pairs:
         ("File", formatting.size(model.get("size_bytes"))),
     ]
     if difference is not None:
-        words = f"{difference:.1e} of the output's range" if isinstance(difference, float) else text_of(difference)
+        words = f"{difference:.1e} of the output's range" if difference else "none"
         pairs.append(("Difference after import", words))
     if nodes:
         pairs.append(
@@ -59,6 +59,19 @@ def _tensors(tensors: Any) -> str:
         )
         or formatting.MISSING
     )
+
+
+def fidelity_text(fidelity: Document | None) -> str:
+    """Closeness to the original in words; empty where it is not known."""
+    known = fidelity or {}
+    parts = []
+    if known.get("agreement") is not None:
+        parts.append(f"{formatting.percent(known['agreement'])} same answers")
+    if known.get("sqnr_db") is not None:
+        parts.append(f"{known['sqnr_db']:.1f} dB signal to noise")
+    if known.get("samples"):
+        parts.append(f"on {known['samples']} samples")
+    return ", ".join(parts)
 
 
 def device_pairs(device: Document) -> Pairs:
@@ -134,7 +147,7 @@ def settings_rows(document: Document) -> list[tuple[str, str]]:
     """(benchmark, its settings), equal ones once."""
     rows: dict[str, list[str]] = {}
     for item in document.get("benchmarks") or []:
-        text = text_of(item.get("settings"))
+        text = text_of({name: value for name, value in (item.get("settings") or {}).items() if value not in (None, [])})
         rows.setdefault(f"{text}; measured {item.get('created', '')[:19].replace('T', ' ')}", []).append(
             f"{item['variant']} on {item['device']}"
         )

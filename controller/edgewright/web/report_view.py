@@ -89,7 +89,9 @@ def rows_of(document: Document, recommended: Mapping[str, str | None]) -> list[R
     measured = {label for label, _ in pairs}
     pairs.sort(key=lambda pair: (devices_of(document).index(pair[1]), series[pair[0]]))
     pairs += [(label, "") for label in series if label not in measured]
-    unit = formatting.duration_unit(item.get("latency_ns", {}).get("p50") for item in benchmarks.values())
+    unit = formatting.duration_unit(
+        (item.get("latency_ns") or {}).get(name) for item in benchmarks.values() for name in ("p50", "p90")
+    )
     return [
         _row(document, label, device, series[label], benchmarks, evaluations, unit, recommended)
         for label, device in pairs
@@ -164,7 +166,7 @@ def recommendation_for(document: Document, device: str) -> Recommendation:
 def _headline(document: Document, found: Recommendation) -> Headline:
     refused = [(label, reason) for label, reason in found.refused.items()]
     if found.variant is None:
-        why = "no compressed variant was measured there yet" if not refused else "see the reasons below"
+        why = "none was shown to be faster and within its bound" if refused else "none was measured there yet"
         return Headline(found.device, None, f"No variant is recommended on {found.device}: {why}.", (), refused)
     bench = _find(items(document, "benchmarks"), found.variant, found.device)
     score = _find(items(document, "evaluations"), found.variant, found.device)
@@ -176,6 +178,11 @@ def _headline(document: Document, found: Recommendation) -> Headline:
         f"Use {found.variant} on {found.device}: it answers {formatting.ratio(speedup['value'])} as fast as the "
         f"original{_size_words(size, base_size)}{_drop_words(score)}."
     )
+    if bench.get("verdict") == "invalid":
+        sentence += (
+            " The board was too disturbed for its latencies to be trusted; the speed-up is paired, so it stands. "
+            "Measure again on a quiet board before publishing any of it."
+        )
     return Headline(found.device, found.variant, sentence, _tiles(bench, base, score, size, base_size), refused)
 
 
