@@ -11,17 +11,19 @@ import numpy.typing as npt
 
 from edgewright.core.spec import NAMED_SPECS
 from edgewright.core.values import Color, InputSpec, ModelSpec
-from edgewright.tasks.classification import accuracy_interval, class_scores, top_k
+from edgewright.tasks.classification import accuracy_interval, class_scores, paired_drop, top_k
 
 Array = npt.NDArray[Any]
 Flags = npt.NDArray[np.bool_]
 
 _OTHER_COLOR = {Color.RGB: Color.BGR, Color.BGR: Color.RGB}
-_SPECS_OF_OTHER_RANGES = ("imagenet", "inception", "zero_to_one", "efficientnet_lite", "caffe", "cifar")
+_SPECS_OF_OTHER_RANGES = ("imagenet", "inception", "zero_to_one", "caffe")
 # Of a right network more is expected than twice what guessing gets, and than LEAST_ACCURACY.
 _TIMES_CHANCE, _LEAST_ACCURACY = 2.0, 0.05
-# Swapped colours cost a good network some points only, so the other order is tried more often than the rest.
+# Swapped colours or another range cost a good network some points only; above this nothing is tried.
 _ENOUGH_ACCURACY = 0.8
+# An alternative is believed when it wins this much, its paired interval excludes no gain, and it beats guessing.
+_LEAST_GAIN_POINTS = 5.0
 
 
 class LabelledInputs(Protocol):
@@ -46,8 +48,8 @@ def suspect_spec(run: Run, spec: ModelSpec) -> tuple[dict[str, Any] | None, list
     """The baseline's top-1 as {name, value, count}, and warnings that name what in the spec looks wrong.
 
     `run` preprocesses a sample of labelled images as a spec says, runs the network and returns both, its class
-    scores first. It is called again for each alternative: for the other order of colours when the accuracy is
-    not high, for all others when it is near chance. Without labels the answer is (None, []).
+    scores first. It is called again for each alternative: other order of colours, other mean and std when the
+    accuracy is not high, pairs of these when it is near chance. Without labels the answer is (None, []).
     Raises LABEL_INVALID for labels beyond the network's outputs.
     """
     inputs, outputs = run(spec)
@@ -59,8 +61,8 @@ def suspect_spec(run: Run, spec: ModelSpec) -> tuple[dict[str, Any] | None, list
     baseline = {"name": "top1", "value": value, "count": len(labels)}
     found = f"top-1 is {value:.1%} of {len(labels)} images"
     if not trial.near_chance():
-        better = trial.best(_colors(spec)) if value < _ENOUGH_ACCURACY else ""
-        return baseline, [f"{found}; {better}: is input.color right?"] if better else []
+        better = trial.best(_singles(spec)) if value < _ENOUGH_ACCURACY else ""
+        return baseline, [f"{found}, but {better}: is the spec right?"] if better else []
     found += f", near chance ({1 / trial.width:.1%})"
     better = trial.best(_singles(spec)) or trial.best(_pairs(spec))
     if better:
@@ -79,9 +81,9 @@ class _Trial:
         self.width = int(scores.shape[1])
         self.right = top_k(scores, labels, spec.output.first_class, 1)
 
-    def near_chance(self) -> bool:
+    def near_chance(self, right: Flags | None = None) -> bool:
         """Whether so few hits are about what guessing gets."""
-        interval = accuracy_interval(self.right)
+        interval = accuracy_interval(self.right if right is None else right)
         bound = min(0.5, max(_TIMES_CHANCE / self.width, _LEAST_ACCURACY))
         return bool(interval.value < bound or interval.low <= 1 / self.width)
 
@@ -92,7 +94,8 @@ class _Trial:
             right = self._hits(alternative.spec)
             if right.sum() > best_right.sum():
                 best, best_right = alternative, right
-        if best is None or accuracy_interval(best_right).low <= accuracy_interval(self.right).high:
+        gain = paired_drop(best_right, self.right)
+        if best is None or gain.value < _LEAST_GAIN_POINTS or gain.low <= 0.0 or self.near_chance(best_right):
             return ""
         return f"with {best.text} it is {best_right.mean():.1%}"
 
@@ -128,9 +131,7 @@ def _first_classes(spec: ModelSpec) -> Iterator[_Alternative]:
 def _colors(spec: ModelSpec) -> Iterator[_Alternative]:
     if spec.input.color in _OTHER_COLOR:
         color = _OTHER_COLOR[spec.input.color]
-        # Mean and deviation belong to a colour, so they change places with it.
-        mean, std = spec.input.mean[::-1], spec.input.std[::-1]
-        changed = replace(spec.input, color=color, mean=mean, std=std)
+        changed = replace(spec.input, color=color)
         yield _Alternative(f'input.color = "{color.value}"', replace(spec, input=changed))
 
 
