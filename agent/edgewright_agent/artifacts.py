@@ -52,12 +52,15 @@ def disk_errors(what: str) -> Iterator[None]:
 
 
 class ArtifactStore:
-    """`slots_use` names what deployments need; jobs and deployments in progress say so with `using`."""
+    """`slots_use` names what deployments need; jobs and deployments in progress say so with `using`.
+
+    `quota_bytes` bounds all artifacts together: 0 is no bound, None half of what the disk can give.
+    """
 
     def __init__(
         self,
         root: Path,
-        quota_bytes: int = 0,
+        quota_bytes: int | None = 0,
         slots_use: Callable[[], frozenset[str]] = frozenset,
         free_bytes: Callable[[Path], int] = disk_free_bytes,
     ) -> None:
@@ -193,10 +196,12 @@ class ArtifactStore:
 
     def _make_room(self, sha256: str, size_bytes: int) -> None:
         stored = self._stored()
+        used, free = sum(one.size_bytes for one in stored), self._free_bytes(self._root)
         needed = size_bytes + sum(self._promised.values())
-        excess = needed + RESERVE_BYTES - self._free_bytes(self._root)
-        if self._quota_bytes:
-            excess = max(excess, sum(one.size_bytes for one in stored) + needed - self._quota_bytes)
+        excess = needed + RESERVE_BYTES - free
+        quota = (used + free) // 2 if self._quota_bytes is None else self._quota_bytes
+        if quota:
+            excess = max(excess, used + needed - quota)
         if excess <= 0:
             return
         protected = self._protected() | {sha256}

@@ -113,7 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="0 takes a free one")
     serve.add_argument("--port-file", type=Path, metavar="F", help="written once the agent answers")
     serve.add_argument("--insecure", action="store_true", help="plain text, on a loopback address only")
-    serve.add_argument("--quota-bytes", type=int, default=0, metavar="N", help="of all artifacts; 0: no limit")
+    serve.add_argument(
+        "--quota-bytes", type=int, metavar="N",
+        help="of all artifacts; 0: no limit (default: half of what the disk can give)",
+    )  # fmt: skip
     serve.add_argument(
         "--memory-limit-mib", type=int, metavar="N",
         help="private memory of one worker; 0: no limit (default: nine tenths of this device's)",

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgewright_agent.controllers import ControllerStore
 from edgewright_agent.pairing_window import PairingWindow
+from edgewright_agent.serving import PLAIN, StopSignal, serve
 from edgewright_agent.settings import Settings
 from edgewright_agent.state import StateFolder, unusable
 from edgewright_contract import certificates, pairing
@@ -32,8 +33,6 @@ def print_document(document: dict[str, Any]) -> None:
 
 
 def serve_command(options: argparse.Namespace) -> int:
-    from edgewright_agent.serving import StopSignal, serve
-
     limit_mib = options.memory_limit_mib
     limit_bytes = _default_memory_limit() if limit_mib is None else limit_mib * 1024 * 1024
     settings = Settings(
@@ -49,8 +48,11 @@ def serve_command(options: argparse.Namespace) -> int:
     stop = StopSignal()
     stop.install()
     serve(settings, stop)
-    # Asked to stop is done, not failed: service managers send SIGTERM, people Ctrl-C.
-    return EXIT_DONE
+    # Asked to stop is done, not failed: service managers send SIGTERM, people Ctrl-C. What must be stored is;
+    # Python itself would go on waiting for every thread, a deployment's worker that takes minutes included.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(EXIT_DONE)
 
 
 def _default_memory_limit() -> int:
@@ -65,7 +67,14 @@ def pair_command(options: argparse.Namespace) -> int:
             ErrorCode.OPTION_INVALID, f"--minutes is {minutes}; allowed: more than 0, {MINUTES_MAX:g} at most"
         )
     state = StateFolder(options.state.expanduser().absolute())
-    identity = certificates.load(state.identity) if state.is_held() else None
+    holder = state.holder()
+    if holder == PLAIN:
+        raise EdgewrightError(
+            ErrorCode.INSECURE_REFUSED,
+            "the running agent was started with --insecure: it has no pairing",
+            "start it without --insecure, or use `--insecure` with the controller",
+        )
+    identity = None if holder is None else certificates.load(state.identity)
     if identity is None:
         raise EdgewrightError(
             ErrorCode.AGENT_NOT_RUNNING,

@@ -19,7 +19,7 @@ from edgewright_contract.values import Candidate, Deployment, Loaded
 
 SLOTS_MAX = 64
 
-SmokeRun = Callable[[LocalCandidate, WorkerSettings], Loaded]
+SmokeRun = Callable[[LocalCandidate, WorkerSettings, Callable[[], bool]], Loaded]
 
 
 class SlotTable:
@@ -108,5 +108,7 @@ class Deployer:
             self._store.require(candidate.sha256)
             with self._lease.held(f"deployment to slot {slot}", alive):
                 path = self._store.path(candidate.sha256)
-                loaded = self._smoke_run(LocalCandidate(candidate, path), self._worker)
+                loaded = self._smoke_run(LocalCandidate(candidate, path), self._worker, lambda: not alive())
+                if not alive():
+                    raise EdgewrightError(ErrorCode.CANCELLED, f"the deployment to slot {slot} was given up")
                 return self._slots.switch(slot, candidate), loaded

@@ -18,6 +18,11 @@ class DeviceLease:
         self._changed = threading.Condition()
         self._holder = ""
 
+    def wait_until_free(self, seconds: float) -> bool:
+        """Whether nobody holds the device, after `seconds` at most."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._holder, seconds)
+
     @contextmanager
     def held(self, what: str, alive: Callable[[], bool], patience_s: float | None = None) -> Iterator[None]:
         """Wait for the device, then keep it while inside.

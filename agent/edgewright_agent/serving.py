@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import platform
 import signal
@@ -27,8 +26,10 @@ from edgewright_contract.files import write_atomic
 
 _ANSWER_TIMEOUT_S = 5.0
 _STOP_GRACE_S = 0.3
+_WORKER_END_S = 1.0
 
-logger = logging.getLogger(__name__)
+# How the running agent is connected to, for other commands to read.
+PLAIN, TLS = "plain", "tls"
 
 
 class StopSignal:
@@ -57,7 +58,7 @@ def serve(settings: Settings, stop: StopSignal) -> None:
     """Run until `stop`. Raises AGENT_STATE_*, AGENT_ADDRESS_IN_USE, ADDRESS_INVALID before anything is offered."""
     state = StateFolder(settings.state)
     state.create()
-    with state.locked(), _port_file(settings.port_file) as announce:
+    with state.locked(PLAIN if settings.insecure else TLS), _port_file(settings.port_file) as announce:
         state.clear_workspaces()
         _run(settings, state, announce, stop)
 
@@ -143,6 +144,7 @@ def _run(settings: Settings, state: StateFolder, announce: _PortFile, stop: Stop
     finally:
         jobs.close()
         server.stop(_STOP_GRACE_S).wait()
+        lease.wait_until_free(_WORKER_END_S)  # a deployment that was cut off kills its worker
 
 
 class _PortFile:

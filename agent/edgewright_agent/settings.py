@@ -40,14 +40,17 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """`quota_bytes` and `memory_limit_bytes` 0 mean no limit; `port` 0 lets the system choose."""
+    """`quota_bytes` and `memory_limit_bytes` 0 mean no limit; `port` 0 lets the system choose.
+
+    `quota_bytes` None is half of what the disk can give.
+    """
 
     state: Path
     host: str = "0.0.0.0"  # noqa: S104 - a board is there to be reached; every connection is mutual TLS
     port: int = DEFAULT_PORT
     port_file: Path | None = None
     insecure: bool = False
-    quota_bytes: int = 0
+    quota_bytes: int | None = None
     memory_limit_bytes: int = 0
     sysroot: Path = Path("/")
     python: tuple[str, ...] = field(default_factory=worker_python)
@@ -56,8 +59,9 @@ class Settings:
         if not 0 <= self.port <= 65535:
             raise EdgewrightError(ErrorCode.ADDRESS_INVALID, f"port {self.port} is not one of 0 to 65535")
         for name in ("quota_bytes", "memory_limit_bytes"):
-            if getattr(self, name) < 0:
-                raise EdgewrightError(ErrorCode.OPTION_INVALID, f"{name} is {getattr(self, name)}; allowed: 0 or more")
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise EdgewrightError(ErrorCode.OPTION_INVALID, f"{name} is {value}; allowed: 0 or more")
         if self.insecure and not is_loopback(self.host):
             raise EdgewrightError(
                 ErrorCode.INSECURE_REFUSED,

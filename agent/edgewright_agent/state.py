@@ -79,8 +79,11 @@ class StateFolder:
             shutil.rmtree(str(folder), ignore_errors=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder; AGENT_STATE_LOCKED where another agent does. The kernel frees it when we die."""
+    def locked(self, note: str = "") -> Iterator[None]:
+        """Hold the folder and leave a `note` for `holder`; AGENT_STATE_LOCKED where another agent holds it.
+
+        The kernel frees it when we die.
+        """
         try:
             descriptor = os.open(str(self._lock_file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -95,18 +98,20 @@ class StateFolder:
                         "stop it, or name another folder with --state",
                     )
                 time.sleep(0.02)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, note.encode("ascii"))
             yield
         finally:
             os.close(descriptor)
 
-    def is_held(self) -> bool:
-        """Whether an agent is running with this folder."""
+    def holder(self) -> str | None:
+        """The note of the agent that runs with this folder; None where none does."""
         try:
             descriptor = os.open(str(self._lock_file), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            return False
+            return None
         try:
-            return not _try_lock(descriptor)
+            return None if _try_lock(descriptor) else os.read(descriptor, 100).decode("ascii", "replace")
         finally:
             os.close(descriptor)
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,9 @@ class RunningAgent:
 
 
 @contextmanager
-def agent(state: Path, *arguments: str, python: Sequence[str] = ()) -> Iterator[RunningAgent]:
+def agent(
+    state: Path, *arguments: str, python: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[RunningAgent]:
     """A real agent on loopback and a port of the system's choice; killed at the end if it still runs."""
     state.parent.mkdir(parents=True, exist_ok=True)
     port_file, log = state.parent / f"{state.name}.port", state.parent / f"{state.name}.log"
@@ -84,7 +86,7 @@ def agent(state: Path, *arguments: str, python: Sequence[str] = ()) -> Iterator[
     argv = agent_argv("serve", "--host", "127.0.0.1", "--port", "0", "--state", str(state))
     argv = [*(python or argv[:3]), *argv[3:], "--port-file", str(port_file), *arguments]
     begin = time.monotonic()
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    environment = {**os.environ, **(variables or {})}
     with log.open("w") as output:
         process = subprocess.Popen(argv, stdout=output, stderr=output, text=True, env=environment)
     try:

@@ -371,3 +371,33 @@ def test_stop_in_the_middle_of_a_job(state: Path, me: Identity, relu: bytes, sam
 
     with agent(state) as again, client(again, me) as desk:
         assert list(desk.watch(job.id))[-1].ended.error_code == "job_interrupted"
+
+
+def test_stop_in_the_middle_of_a_deployment(state: Path, me: Identity, relu: bytes, tmp_path: Path) -> None:
+    """A worker that takes minutes ends when the caller gives up, and when the agent stops; nothing is switched."""
+    with agent(state) as running:
+        pair_with(running, running.pairing_code(), me)
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 100\n")
+    sleeper.chmod(0o755)
+    with agent(state, variables={"AGENT_PYTHON": str(sleeper)}) as running, client(running, me) as desk:
+        desk.push_bytes(relu)
+        request = pb.DeployRequest(slot="cam", candidate=candidate(transfer.sha256_of_bytes(relu)))
+        agent_process = psutil.Process(running.process.pid)
+        given_up = desk.stub.Deploy.future(request, timeout=60)
+        wait_for("the worker", agent_process.children)
+        given_up.cancel()
+        wait_for("its end", lambda: not agent_process.children())
+        future = desk.stub.Deploy.future(request, timeout=60)
+        wait_for("the next worker", agent_process.children)
+        workers = agent_process.children()
+
+        status, seconds = running.stop()
+
+        with pytest.raises(grpc.RpcError):
+            future.result()
+    assert status == 0
+    assert seconds < 3
+    assert psutil.wait_procs(workers, timeout=3)[1] == []
+    with agent(state) as again, client(again, me) as desk:
+        assert deployments(desk) == {}

@@ -113,6 +113,8 @@ def test_insecure_serves_loopback_in_plain_text(state: Path) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{running.port}") as opened:
             facts = call(rpc.AgentStub(opened).Describe, pb.DescribeRequest()).facts
         assert facts.cores >= 1
+        refused = run_agent("pair", "--state", str(state), "--json")
+        assert json.loads(refused.stdout)["error"]["code"] == "insecure_refused"
         assert "plain text" in running.output
         assert "--code" not in running.output
 
