@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 EXTRAS := compress,tflite,dev
 
-.PHONY: setup quickstart test check format lock protos clean
+.PHONY: setup quickstart test check format lock protos agent-wheel clean
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "== set-up: environment in $(VENV) (about 1.5 GB, a few minutes the first time)"
@@ -44,6 +44,10 @@ protos:
 	.venv-protos/bin/python -m pip install -q 'grpcio-tools==1.62.3' 'setuptools<81'
 	.venv-protos/bin/python -m grpc_tools.protoc -Iprotos --python_out=protos --pyi_out=protos \
 		--grpc_python_out=protos protos/edgewright_contract/agent.proto
+
+# One wheel with the agent and the contract, for boards.
+agent-wheel: setup
+	$(BIN)/python -m build --wheel --outdir dist/agent agent
 
 clean:
 	rm -rf $(VENV) out

@@ -47,10 +47,10 @@ class Program:
         assert "Traceback" not in done.stderr + done.stdout, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def json(self, *arguments: str, timeout: float = 240) -> dict[str, Any]:
+    def json(self, *arguments: str, timeout: float = 240, status: tuple[int, ...] = (0,)) -> dict[str, Any]:
         """The document of a command that must succeed."""
         done = self.run("--json", *arguments, timeout=timeout)
-        assert done.status == 0, done.stdout + done.stderr
+        assert done.status in status, done.stdout + done.stderr
         return done.json()
 
     def fails(self, *arguments: str) -> tuple[int, str, str]:

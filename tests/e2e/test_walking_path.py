@@ -22,7 +22,9 @@ def test_the_main_job_from_import_to_report(program: Program, agent: Agent, tmp_
     )
     compressed = program.json("compress", "net", "--level", "acc1", "--level", "fp16", "--device", "bench1")
     pushed = program.json("push", "net@acc1", "bench1")
-    benched = program.json("bench", "net@base", "net@acc1", "--device", "bench1", "--max-seconds", "6")
+    # A busy machine makes the verdict "invalid", which is exit status 3: right, and not what is tested here.
+    bench = ("bench", "net@base", "net@acc1", "--device", "bench1", "--max-seconds", "6")
+    benched = program.json(*bench, status=(0, 3))
     evaluated = program.json("eval", "net@base", "net@acc1", "--device", "bench1", "--limit", "400")
     html = tmp_path / "report.html"
     report = program.json("report", "net", "--html", str(html))

@@ -21,7 +21,7 @@ from edgewright.services.delivery import DeliveryService, candidate_of
 from edgewright.services.inputs import GOLDEN_SAMPLES, InputFile, InputSets, single_input
 from edgewright.services.models import inputs_of, spec_of
 from edgewright.services.outputs import fetch_outputs
-from edgewright.services.variants import VariantService
+from edgewright.services.variants import VariantService, file_of
 from edgewright.services.workspace import Workspace
 from edgewright.store.records import DeviceRecord, ModelRecord, ResultRecord, VariantRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -99,7 +99,7 @@ class BenchmarkService:
             confidence=request.confidence,
             seed=request.seed,
         )
-        plan = BenchmarkPlan(processes=request.processes, max_seconds=request.max_seconds, seed=request.seed)
+        plan = _plan(request, len(candidates))
         baseline = f"{model.name}@{BASE_VARIANT}"
         with self._workspace.connect(device) as client:
             for record in records:
@@ -197,15 +197,30 @@ class BenchmarkService:
                 settings={
                     **to_plain(replace(request, variants=(), devices=())),
                     "runtime": candidate_of(by_label[candidate.label], request.runtime).runtime,
+                    "speedup_confidence": summary.settings.speedup_confidence,
                 },
                 summary=to_plain(candidate),
                 evidence_sha256=evidence,
+                artifact_sha256=file_of(by_label[candidate.label]).sha256,
                 verdict=candidate.verdict.value,
             )
             for candidate in summary.candidates
         ]
         stored = self._workspace.store.benchmarks.add(rows)
         return [benchmark_document(record) for record in stored]
+
+
+def _plan(request: BenchRequest, candidates: int) -> BenchmarkPlan:
+    """Blocks short enough that every process has its minimum of them within the time that was given."""
+    default = BenchmarkPlan()
+    shares = request.processes * candidates * default.blocks
+    return replace(
+        default,
+        processes=request.processes,
+        max_seconds=request.max_seconds,
+        block_seconds=max(0.005, min(default.block_seconds, request.max_seconds / shares)),
+        seed=request.seed,
+    )
 
 
 class _Watcher:
@@ -276,6 +291,7 @@ def benchmark_document(record: ResultRecord) -> dict[str, Any]:
         "cpus": summary["cpus"],
         "settings": record.settings,
         "run_id": record.run_id,
+        "artifact_sha256": record.artifact_sha256,
         "evidence_sha256": record.evidence_sha256,
         "created": record.created,
     }

@@ -138,6 +138,7 @@ class EvaluationService:
                     settings={"threads": threads, "inputs_sha256": inputs.sha256},
                     summary=summary,
                     evidence_sha256=self._workspace.store.artifacts.put_bytes(packed)[0],
+                    artifact_sha256=file_of(record).sha256,
                 )
             )
         return [evaluation_document(record) for record in self._workspace.store.evaluations.add(rows)]
@@ -199,6 +200,7 @@ def evaluation_document(record: ResultRecord) -> dict[str, Any]:
         **record.summary,
         "inputs_sha256": record.settings["inputs_sha256"],
         "run_id": record.run_id,
+        "artifact_sha256": record.artifact_sha256,
         "evidence_sha256": record.evidence_sha256,
         "created": record.created,
     }
