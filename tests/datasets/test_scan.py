@@ -202,3 +202,23 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cat" / "pipe.png")
 
     assert read(tmp_path).skipped == (Skipped("cat/pipe.png", "not a regular file"),)
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images behind a locked door are not left out silently."""
+    import os
+
+    write_tree(tmp_path, two_classes())
+    listed = os.scandir
+
+    def locked(path: str) -> object:
+        if str(path).endswith("dog"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+
+    error = refusal(tmp_path)
+
+    assert error.code is ErrorCode.DATASET_INVALID
+    assert "dog: Permission denied" in error.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ MAX_ZIP_ENTRIES = 5_000_000
 MAX_ZIP_RATIO, MIN_BOMB_BYTES = 100, 2**30
 
 
+_DRIVE = re.compile("[A-Za-z]:")
 _DAMAGED = (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zlib.error)
 
 
@@ -86,7 +88,7 @@ class FolderStorage:
 
     def _walk(self) -> Iterator[tuple[str, bool]]:
         visited: set[tuple[int, int]] = set()
-        for folder, folders, files in os.walk(self.path, followlinks=True):
+        for folder, folders, files in os.walk(self.path, followlinks=True, onerror=_unlisted):
             status = Path(folder).stat()
             if (status.st_dev, status.st_ino) in visited:
                 folders.clear()
@@ -98,6 +100,14 @@ class FolderStorage:
                 for name in names:
                     if not _hidden(name):
                         yield (base / name).as_posix(), is_folder
+
+
+def _unlisted(error: OSError) -> None:
+    raise EdgewrightError(
+        ErrorCode.DATASET_INVALID,
+        f"cannot list the folder {error.filename}: {error.strerror}",
+        "make it readable for you, or move it out of the data set",
+    )
 
 
 class ZipStorage:
@@ -164,8 +174,10 @@ def _checked(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     for entry in entries:
         name = entry.filename
         parts = name.rstrip("/").split("/")
-        if name.startswith("/") or "\\" in name or ":" in parts[0] or ".." in parts:
+        if name.startswith("/") or _DRIVE.match(name) or ".." in parts:
             raise _unsafe(path, f"entry {name!r} points outside of it")
+        if "\\" in name:
+            raise _unsafe(path, f"entry {name!r} has a backslash in its name")
         if entry.flag_bits & 0x1:
             raise _unsafe(path, f"entry {name!r} is encrypted")
         if name in visible:

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m edgewright.example.train", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of Fashion-MNIST's four .gz files")
     parser.add_argument("--out", type=Path, default=files().model.parent, help="where the files are written")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--float32", action="store_true", help="no bfloat16: for CPUs without AVX512-BF16 or AMX")
