@@ -110,7 +110,7 @@ def test_gates_stay_float_and_their_product_does_not() -> None:
         )
     )
 
-    assert kinds(model, placement) == ["Conv", "Mul", "Conv"]
+    assert kinds(model, placement) == ["Conv", "GlobalAveragePool", "Mul", "Conv"]
     assert len(placement.float_layers) == 2
     assert all("gate" in layer.reason for layer in placement.float_layers)
 

@@ -19,10 +19,12 @@ def classifier(
     batchnorm: bool = False,
     initializers_as_inputs: bool = False,
     batch: int | str = "N",
+    conv_head: bool = False,
 ) -> onnx.ModelProto:
     """Conv-Relu, Conv-Relu, residual Add, global pooling, Gemm: [N, 3, 16, 16] -> [N, 10].
 
-    `constant_nodes` puts every weight into a Constant node, the first behind an Identity as well.
+    `conv_head` computes the scores by a 1 x 1 convolution instead of a Gemm. `constant_nodes` puts every
+    weight into a Constant node, the first behind an Identity as well.
     """
     rng = np.random.default_rng(seed)
     weights: dict[str, np.ndarray] = {
@@ -43,6 +45,12 @@ def classifier(
         helper.make_node("Flatten", ["g"], ["f"]),
         helper.make_node("Gemm", ["f", "w3", "b3"], ["y"], transB=1),
     ]
+    if conv_head:
+        weights["w3"] = weights["w3"].reshape(CLASSES, channels, 1, 1)
+        nodes[-2:] = [
+            helper.make_node("Conv", ["g", "w3", "b3"], ["h"]),
+            helper.make_node("Flatten", ["h"], ["y"]),
+        ]
     if batchnorm:
         for name, low, high in (("scale", 0.5, 2), ("shift", -1, 1), ("mean", -1, 1), ("var", 0.1, 3)):
             weights[name] = rng.uniform(low, high, channels)

@@ -135,6 +135,44 @@ def test_a_stage_that_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.Monk
     assert any("pass is broken" in note for note in done.notes)
 
 
+def test_a_new_file_format_is_lowered(tmp_path: Path) -> None:
+    """IR versions beyond 10 are not readable on old boards."""
+    model = classifier(opset=17)
+    model.ir_version = 12
+    source = saved(model, tmp_path / "source.onnx")
+
+    done = normalise(load_model(source), reference_of(source, [{"x": images(1)}]), tmp_path)
+
+    assert onnx.load(str(done.path)).ir_version <= 10
+
+
+@pytest.mark.parametrize("opset", [13, 18])
+@pytest.mark.parametrize(("axes", "keepdims"), [([2, 3], 1), ([-1, -2], 0)])
+def test_means_over_images_become_pooling(tmp_path: Path, opset: int, axes: list[int], keepdims: int) -> None:
+    """ReduceMean over both sides, axes as attribute or as input, is the pooling that runtimes know."""
+    helper = onnx.helper
+    inputs, attributes, tensors = ["x"], {"axes": axes}, []
+    if opset >= 18:
+        tensors = [onnx.numpy_helper.from_array(np.array(axes), "axes")]
+        inputs, attributes = ["x", "axes"], {}
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMean", inputs, ["y"], keepdims=keepdims, **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3, 16, 16])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    source = saved(model, tmp_path / "source.onnx")
+
+    done = normalise(load_model(source), reference_of(source, [{"x": images(2)}]), tmp_path)
+
+    kinds = [node.op_type for node in onnx.load(str(done.path)).graph.node]
+    assert kinds == ["GlobalAveragePool"] + ["Flatten"] * (1 - keepdims)
+    x = images(3)
+    np.testing.assert_allclose(outputs_of(done.path, x), outputs_of(source, x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("expected", "actual", "gap"),
     [

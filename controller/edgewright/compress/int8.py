@@ -197,6 +197,13 @@ def _mixed(
     now = time.monotonic()
     ranked = rank_layers(best, workshop, bench, goal, folder, progress, now + 0.6 * options.budget_seconds)
     best, reason = grow_float(best, ranked, workshop, bench, goal, folder, progress, now + options.budget_seconds)
+    if not goal.met(best.judgement) and best.choice.keep_float and time.monotonic() < now + options.budget_seconds:
+        # With the worst layers in float another range method may be the best one.
+        again = folder / "again"
+        again.mkdir()
+        rival, _ = _compete(options, dict(best.choice.keep_float), workshop, bench, goal, again, progress)
+        if goal.met(rival.judgement) or goal.loss(rival.judgement) < goal.loss(best.judgement):
+            best = rival
     held = "the bound holds" if goal.met(best.judgement) else "the bound is missed"
     return best, f"{held}: {goal.describe(best.judgement)}; {reason}"
 

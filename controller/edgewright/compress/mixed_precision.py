@@ -68,19 +68,18 @@ def grow_float(
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Candidate, str]:
     """Returns more and more of the most harmful layers to float. The best found, and why it stopped."""
-    start, total = best, max(best.placement.macs, 1)
+    start = best
+    fitting, left_out = _within_share(harms, max(best.placement.macs, 1))
     count, step = 0, 1
-    while count < len(harms):
-        count = min(count + step, len(harms))
+    while count < len(fitting):
+        count = min(count + step, len(fitting))
         step = 1 if count < 4 else 2 if count < 10 else 4
-        chosen = harms[:count]
-        if sum(harm.layer.macs for harm in chosen) > _MAX_FLOAT_SHARE * total:
-            return best, "more than half of the arithmetic would have to stay float"
+        chosen = fitting[:count]
         if clock() > deadline:
             return best, "the time budget ended"
         choice = with_float(start.choice, chosen)
         path = folder / f"float_{count}.onnx"
-        progress(ProgressEvent(f"{count} layers in float", count, len(harms)))
+        progress(ProgressEvent(f"{count} layers in float", count, len(fitting)))
         placement = workshop.make(choice, path)
         judgement = bench.judge_file(path, progress, f"judging with {count} layers in float")
         candidate = Candidate(choice, placement, path, judgement)
@@ -91,7 +90,20 @@ def grow_float(
             goal.loss(best.judgement),
         ):
             best = candidate
+    if left_out:
+        return best, "more than half of the arithmetic would have to stay float"
     return best, "every layer was tried"
+
+
+def _within_share(harms: list[Harm], total: int) -> tuple[list[Harm], int]:
+    """The harmful layers, in order, that together keep to the allowed share of arithmetic; how many do not fit."""
+    fitting: list[Harm] = []
+    spent = 0
+    for harm in harms:
+        if spent + harm.layer.macs <= _MAX_FLOAT_SHARE * total:
+            fitting.append(harm)
+            spent += harm.layer.macs
+    return fitting, len(harms) - len(fitting)
 
 
 def with_float(choice: Choice, harms: list[Harm]) -> Choice:

@@ -37,6 +37,7 @@ GLUE_OPS = (
     "Slice",
     "Pad",
 )
+_RESHAPING_OPS = ("Reshape", "Flatten", "Squeeze", "Identity")
 # Inputs besides the first that are shapes, axes and bounds, not data.
 _ONE_DATA_INPUT = frozenset(GLUE_OPS) - {"Add", "Mul", "Concat"}
 # A float input this many times smaller than the result (a gate) costs nothing to quantise in between.
@@ -157,6 +158,8 @@ def _fed(node: onnx.NodeProto, index: GraphIndex, chosen: Collection[str], shape
 def _used(node: onnx.NodeProto, index: GraphIndex, chosen: Collection[str], anchors: Collection[str]) -> bool:
     if node.op_type in REMOVABLE_OPS and any(maker.name in anchors for maker in index.makers(node)):
         return True
+    if node.op_type == "GlobalAveragePool" and not _is_output(node, index):
+        return True  # what goes back to float is so much smaller
     return any(reader.name in chosen for reader in index.readers(node))
 
 
@@ -211,6 +214,16 @@ def _is_head(node: onnx.NodeProto, index: GraphIndex) -> bool:
         if reader.op_type in ANCHOR_OPS and len(reader.input) > 1 and reader.input[1] in index.initializers:
             return False
         frontier.extend(index.readers(reader))
+    return True
+
+
+def _is_output(node: onnx.NodeProto, index: GraphIndex) -> bool:
+    """Whether the network hands out this node's result, reshaped at most: scores deserve more than 8 bits."""
+    while node.output[0] not in index.outputs:
+        readers = index.readers(node)
+        if len(readers) != 1 or readers[0].op_type not in _RESHAPING_OPS:
+            return False
+        node = readers[0]
     return True
 
 

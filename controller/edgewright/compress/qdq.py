@@ -15,6 +15,8 @@ import onnx
 from edgewright.compress.placement import REMOVABLE_OPS, Placement
 from edgewright.compress.ranges import Range
 from edgewright.core.targets import Int8Policy
+from edgewright.graph.batchnorm import drop_unused_initializers
+from edgewright.graph.index import GraphIndex
 from edgewright.graph.opset import LOWEST_KEPT, opset_of
 from edgewright.graph.session import open_session
 from edgewright.graph.shapes import skeleton
@@ -77,6 +79,7 @@ def insert_qdq(
         )
         quantizer.quantize_model()
     made: onnx.ModelProto = quantizer.model.model
+    _release_products(made, placement)
     del made.graph.value_info[:]
     for key in [item for item in made.metadata_props if item.key == "onnx.infer"]:
         made.metadata_props.remove(key)
@@ -95,6 +98,36 @@ def fused_ops(path: Path) -> FusedOps:
     int8 = {kind: count for kind, count in sorted(kinds.items()) if kind.startswith("QLinear") or kind in names}
     floats = sum(kinds[kind] for kind in ("Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"))
     return FusedOps(int8, floats, kinds["QuantizeLinear"] + kinds["DequantizeLinear"])
+
+
+def _release_products(model: onnx.ModelProto, placement: Placement) -> None:
+    """Takes Q and DQ off the result of matrix products that only float operators read, in place: onnxruntime has
+    a kernel with float results, and scores or residuals keep all their digits."""
+    index = GraphIndex(model)
+    quantised = set(placement.nodes)
+    removed: set[str] = set()
+    for node in index.nodes:
+        if node.op_type not in ("Gemm", "MatMul") or node.name not in quantised:
+            continue
+        quantizers = index.consumers.get(node.output[0], [])
+        if len(quantizers) != 1 or quantizers[0].op_type != "QuantizeLinear" or node.output[0] in index.outputs:
+            continue
+        dequantizers = index.readers(quantizers[0])
+        readers = [reader for item in dequantizers for reader in index.readers(item)]
+        if any(reader.name in quantised for reader in readers) or not dequantizers:
+            continue
+        names = [item.output[0] for item in dequantizers]
+        result = next((name for name in names if name in index.outputs), names[0])
+        for reader in readers:
+            for position, name in enumerate(reader.input):
+                if name in names:
+                    reader.input[position] = result
+        node.output[0] = result
+        removed.update(item.name for item in (quantizers[0], *dequantizers))
+    kept = [node for node in model.graph.node if node.name not in removed]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    drop_unused_initializers(model)
 
 
 def _describe_tensors(model: onnx.ModelProto) -> None:

@@ -20,6 +20,7 @@ from edgewright.graph.compare import Reference, difference_from
 from edgewright.graph.constants import strip_inputs, tidy
 from edgewright.graph.model_file import save_model
 from edgewright.graph.opset import move_opset
+from edgewright.graph.pooling import mean_to_pooling
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # Float rounding of a reordered network stays a hundred times below this; a changed meaning does not.
@@ -64,6 +65,7 @@ def normalise(
         ("constants", lambda value: (tidy(value), "")),
         ("BatchNorm folding", _batchnorm),
         ("clean-up", _slim),
+        ("pooling", _pooling),
     )
     for index, (name, stage) in enumerate(stages):
         progress(ProgressEvent(f"simplifying: {name}", index, len(stages)))
@@ -93,7 +95,7 @@ def _attempt(
                 f"a simplification failed and was left out ({type(error).__name__}: {error})"[:300],
                 0.0,
             )
-    if result is model and note:
+    if result is model:
         return None, note, 0.0
     try:
         save_model(result, path)
@@ -107,7 +109,15 @@ def _attempt(
 def _batchnorm(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    fold_batchnorm(copy)
+    return (copy, "") if fold_batchnorm(copy) else (model, "")
+
+
+def _pooling(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if not mean_to_pooling(copy):
+        return model, ""
+    drop_unused_initializers(copy)
     return copy, ""
 
 

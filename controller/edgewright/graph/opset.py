@@ -42,8 +42,12 @@ def move_opset(model: onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
     found = opset_of(model)
     target = min(max(found, LOWEST_KEPT), HIGHEST_KEPT)
     if target == found:
-        model.ir_version = min(model.ir_version, HIGHEST_IR)
-        return model, ""
+        if model.ir_version <= HIGHEST_IR:
+            return model, ""
+        lowered = onnx.ModelProto()
+        lowered.CopyFrom(model)
+        lowered.ir_version = HIGHEST_IR
+        return lowered, ""
     try:
         moved = onnx.version_converter.convert_version(skeleton(model), target)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
