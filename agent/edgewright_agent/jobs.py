@@ -19,10 +19,11 @@ from edgewright_agent.artifacts import disk_errors
 from edgewright_agent.journal import Journal
 from edgewright_agent.lease import DeviceLease
 from edgewright_contract import agent_pb2 as pb
+from edgewright_contract.convert import job_event_to_proto
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.files import sync_folder, write_atomic
 from edgewright_contract.limits import JOBS_KEPT, QUEUE_MAX, check_request_id
-from edgewright_contract.values import Ended, Job, JobPayload
+from edgewright_contract.values import Ended, Job, JobEvent, JobPayload
 
 STOP_WAIT_S = 2.0  # how long StopJob waits to report the state after the stop
 _FOREVER_S = 1e9
@@ -71,6 +72,7 @@ class _Entry:
     request: bytes
     journal: Journal
     state: str = "queued"
+    unstored_end: pb.JobEvent | None = None
     control: JobControl = field(default_factory=JobControl)
     resources: ExitStack = field(default_factory=ExitStack)
 
@@ -150,7 +152,7 @@ class JobQueue:
         A watcher that has seen more than a power cut left in the journal still gets the last event.
         """
         entry = self._entry(job_id)
-        journal = entry.journal
+        journal, reader = entry.journal, entry.journal.reader()
         while alive():
             with self._changed:
                 if journal.count <= after and not entry.has_ended:
@@ -159,12 +161,14 @@ class JobQueue:
             if ended and after > count:
                 after = count - 1
             try:
-                for event in journal.read(after):
+                for event in reader.read(after):
                     after = event.sequence
                     yield event
             except FileNotFoundError as error:
                 raise _unknown(job_id) from error
             if ended and after >= count:
+                if entry.unstored_end is not None:
+                    yield entry.unstored_end
                 return
 
     def stop(self, job_id: str, keep_result: bool, wait_s: float = STOP_WAIT_S) -> Job:
@@ -311,6 +315,7 @@ class JobQueue:
             entry.journal.append(ended)
         except OSError:
             logger.exception("the end of job %s could not be stored", entry.id)  # the next start closes it
+            entry.unstored_end = job_event_to_proto(JobEvent(entry.journal.count + 1, ended))
         entry.state = ended.state
         entry.resources.close()
         with self._changed:

@@ -63,7 +63,8 @@ class Journal:
     @property
     def count(self) -> int:
         """How many events there are; the number of the last one."""
-        return self._count
+        with self._lock:
+            return self._count
 
     def append(self, payload: JobPayload) -> int:
         """Write one event; return its number. The last one, Ended, is durable when this returns."""
@@ -86,19 +87,12 @@ class Journal:
                 self.ended = message.ended
             return self._count
 
-    def read(self, after: int) -> Iterator[pb.JobEvent]:
-        """The events after number `after` that exist now."""
-        with self._lock:
-            count = self._count
-        if count <= after:
-            return
-        with self._path.open("rb") as stream:
-            for number in range(1, count + 1):
-                data = _read_record(stream)
-                if data is None:
-                    return
-                if number > after:
-                    yield pb.JobEvent.FromString(data)
+    def reader(self) -> JournalReader:
+        return JournalReader(self)
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     def _recover(self) -> tuple[int, int, pb.Ended | None]:
         count = size = 0
@@ -119,3 +113,26 @@ class Journal:
                 count, size = count + 1, stream.tell()
                 ended = event.ended if event.HasField("ended") else None
         return count, size, ended
+
+
+class JournalReader:
+    """Goes through a journal once, also while it grows."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._number = self._offset = 0
+
+    def read(self, after: int) -> Iterator[pb.JobEvent]:
+        """The events with numbers above `after` that exist now and were not read before."""
+        count = self._journal.count
+        if count <= self._number:
+            return
+        with self._journal.path.open("rb") as stream:
+            stream.seek(self._offset)
+            while self._number < count:
+                data = _read_record(stream)
+                if data is None:
+                    return
+                self._number, self._offset = self._number + 1, stream.tell()
+                if self._number > after:
+                    yield pb.JobEvent.FromString(data)

@@ -16,7 +16,7 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.errors_grpc import rpc_errors
 from edgewright_contract.limits import MESSAGE_BYTES_MAX
 
-# 16 watches and 8 transfers at most, so at least 8 threads are left for short calls. They start when needed.
+# 16 watches, 8 transfers and 2 deployments at most leave 6 for short calls. They start when needed.
 THREADS = 32
 CALLS_MAX = 128
 

@@ -26,8 +26,8 @@ from edgewright_contract.limits import CERTIFICATE_BYTES_MAX, check_name, check_
 from edgewright_contract.transfer import fetch_responses
 from edgewright_contract.values import DeviceFacts
 
-# Streams each keep a thread of the pool for as long as they last; together they leave some for short calls.
-WATCHES_MAX, TRANSFERS_MAX = 16, 8
+# Each keeps a thread of the pool for as long as it lasts; together they leave some for short calls.
+WATCHES_MAX, TRANSFERS_MAX, DEPLOYMENTS_MAX = 16, 8, 2
 
 
 def _invalid(message: str, hint: str = "") -> EdgewrightError:
@@ -91,6 +91,7 @@ class AgentServicer(rpc.AgentServicer):
         self._describe = describe
         self._watches = _Places("job watches", WATCHES_MAX)
         self._transfers = _Places("transfers", TRANSFERS_MAX)
+        self._deployments = _Places("deployments", DEPLOYMENTS_MAX)
 
     def Describe(self, request: pb.DescribeRequest, context: grpc.ServicerContext) -> pb.DescribeResponse:
         return pb.DescribeResponse(facts=convert.device_facts_to_proto(self._describe()))
@@ -140,7 +141,8 @@ class AgentServicer(rpc.AgentServicer):
 
     def Deploy(self, request: pb.DeployRequest, context: grpc.ServicerContext) -> pb.DeployResponse:
         candidate = convert.candidate_from_proto(request.candidate)
-        deployment, loaded = self._deployer.deploy(request.slot, candidate, context.is_active)
+        with self._deployments.taken():
+            deployment, loaded = self._deployer.deploy(request.slot, candidate, context.is_active)
         return pb.DeployResponse(
             deployment=convert.deployment_to_proto(deployment),
             load_ns=loaded.load_ns,

@@ -129,7 +129,8 @@ def test_full_disk_ends_the_job(folders: tuple[Path, Path], monkeypatch: pytest.
             while opened.list()[0].state == "running":
                 threading.Event().wait(0.01)
         assert opened.list()[0].state == "failed"
-        assert list(opened.watch(job.id, 0, lambda: True)) == []
+        (told,) = opened.watch(job.id, 0, lambda: True)
+        assert told.ended.error_code == "disk_full"
     with queue(folders, runner) as again:
         assert end_of(again, job.id).error_code == "job_interrupted"
 

@@ -30,7 +30,7 @@ def write(path: Path, payloads: list[JobPayload]) -> Journal:
 
 
 def read(journal: Journal, after: int = 0) -> list[JobPayload]:
-    events = [convert.job_event_from_proto(message) for message in journal.read(after)]
+    events = [convert.job_event_from_proto(message) for message in journal.reader().read(after)]
     assert [event.sequence for event in events] == list(range(after + 1, after + 1 + len(events)))
     return [event.payload for event in events]
 
@@ -90,3 +90,16 @@ def test_failed_write_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytes
     journal.append(Progress("b"))
 
     assert read(Journal(tmp_path / "events")) == [Progress("a"), Progress("b")]
+
+
+def test_reader_goes_on_where_it_was(tmp_path: Path) -> None:
+    """A reader gives each event once, however often it is asked while the journal grows."""
+    journal = write(tmp_path / "events", [Progress("a"), Progress("b")])
+    reader = journal.reader()
+
+    first = [message.progress.text for message in reader.read(1)]
+    nothing = list(reader.read(0))
+    journal.append(Progress("c"))
+    second = [message.progress.text for message in reader.read(0)]
+
+    assert (first, nothing, second) == (["b"], [], ["c"])
