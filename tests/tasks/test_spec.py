@@ -166,6 +166,19 @@ def test_size_and_layout_come_from_the_graph(
 
 
 @pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (InputSpec(), 256),
+        (InputSpec(resize_size=224), 224),
+        (InputSpec(resize=Resize.STRETCH), None),
+    ],
+)
+def test_the_side_before_the_crop_is_made_explicit(spec: InputSpec, expected: int | None) -> None:
+    """What is understood is shown as a number, where there is a crop."""
+    assert spec_with_size(ModelSpec(spec), tensor(1, 3, 224, 224)).input.resize_size == expected
+
+
+@pytest.mark.parametrize(
     ("spec", "given_tensor", "code", "words"),
     [
         (

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgewright.core.values import Color, InputSpec, Layout, ModelSpec, Resize
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import TensorSpec
-
-from edgewright.core.values import Color, InputSpec, Layout, ModelSpec
 
 # Axes of (channels, height, width).
 _AXES = {Layout.NCHW: (1, 2, 3), Layout.NHWC: (3, 1, 2)}
@@ -15,7 +14,7 @@ _INTEGER_DTYPES = ("uint8", "int8")
 
 
 def spec_with_size(spec: ModelSpec, inputs: TensorSpec) -> ModelSpec:
-    """`spec` with size and layout filled in from the graph's image input.
+    """`spec` with size and layout filled in from the graph's image input, and the side before the crop.
 
     Raises SPEC_MISMATCH when spec and graph contradict one another (both are named), and SPEC_INVALID when
     neither says the size.
@@ -38,7 +37,15 @@ def spec_with_size(spec: ModelSpec, inputs: TensorSpec) -> ModelSpec:
             f"the network takes {_sides(size)}, larger than input.resize_size {spec.input.resize_size}",
             f"set input.resize_size to {min(size)} or more, or leave it out",
         )
-    return replace(spec, input=replace(spec.input, size=size, layout=layout))
+    before_crop = spec.input.resize_size
+    if before_crop is None and spec.input.resize is Resize.SHORTER_SIDE:
+        before_crop = default_resize_size(size)
+    return replace(spec, input=replace(spec.input, size=size, layout=layout, resize_size=before_crop))
+
+
+def default_resize_size(size: tuple[int, int]) -> int:
+    """The shorter side before a crop of `size`, as 256 is for 224."""
+    return round(min(size) * 256 / 224)
 
 
 def _layout_of(inputs: TensorSpec, spec: InputSpec) -> Layout:

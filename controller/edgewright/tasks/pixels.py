@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from edgewright.core.spec_graph import default_resize_size
 from edgewright.core.values import Color, InputSpec, Interpolation, Resize
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import Normalization
@@ -68,7 +69,7 @@ def _stretch(image: Image.Image, width: int, height: int, spec: InputSpec) -> Im
 
 def _shorter_side(image: Image.Image, width: int, height: int, spec: InputSpec) -> Image.Image:
     """The shorter side becomes `resize_size`, the other one keeps the ratio; then a centre crop."""
-    shorter = spec.resize_size or round(min(width, height) * 256 / 224)
+    shorter = spec.resize_size or default_resize_size((height, width))
     scale = shorter / min(image.size)
     scaled = round(image.width * scale), round(image.height * scale)
     image = _resized(image, (max(width, scaled[0]), max(height, scaled[1])), spec)

@@ -85,6 +85,8 @@ class _Trial:
         """Whether so few hits are about what guessing gets."""
         interval = accuracy_interval(self.right if right is None else right)
         bound = min(0.5, max(_TIMES_CHANCE / self.width, _LEAST_ACCURACY))
+        if interval.value >= _ENOUGH_ACCURACY:  # of a handful of images even all right may be luck
+            return False
         return bool(interval.value < bound or interval.low <= 1 / self.width)
 
     def best(self, alternatives: Iterator[_Alternative]) -> str:
