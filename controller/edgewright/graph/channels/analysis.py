@@ -1,0 +1,55 @@
+"""The channels of a network: what can be removed together, and what must stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from edgewright.graph.channels.facts import gather_facts
+from edgewright.graph.channels.groups import ChannelGroup, channel_groups
+from edgewright.graph.channels.labels import Vector
+from edgewright.graph.channels.plan import Plan
+from edgewright.graph.channels.propagate import follow
+from edgewright.graph.channels.protection import Protected, protected_parameters
+from edgewright.graph.model_file import load_model
+
+
+@dataclass(frozen=True)
+class ChannelAnalysis:
+    """`prunable_share` (0..1) is the share of parameters of which a removal can take some; `protected` tells the
+    rest, weight by weight.
+
+    `plan` and `roots` (int64 [labels], 0 where a label stays) are what surgery needs.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    protected: tuple[Protected, ...]
+    prunable_share: float
+    plan: Plan = field(repr=False)
+    roots: Vector = field(repr=False)
+
+    def group(self, name: str) -> ChannelGroup | None:
+        """The group of that id; None where there is none."""
+        return next((group for group in self.groups if group.id == name), None)
+
+
+def analyse(model: onnx.ModelProto | Path, input_size: tuple[int, int] | None = None) -> ChannelAnalysis:
+    """Follows the channels of a normalised network; `input_size` is (height, width) where the graph leaves them
+    open. The same file always gives the same groups.
+
+    Raises FILE_NOT_FOUND, MODEL_CORRUPT, MODEL_WEIGHTS_MISSING, MODEL_TOO_LARGE (of a path); SPEC_MISMATCH and
+    MODEL_UNRUNNABLE where the network cannot run at that size.
+    """
+    loaded = load_model(model) if isinstance(model, Path) else model
+    facts = gather_facts(loaded, input_size)
+    flow = follow(loaded, facts)
+    roots = flow.labels.roots()
+    groups = channel_groups(flow, roots)
+    # Channels without a producer or alone in all they reach are no choice: they stay.
+    free = {label for group in groups if group.size > 1 for label in group.labels}
+    roots = np.array([root if root in free else 0 for root in roots.tolist()], dtype=np.int64)
+    protected, share = protected_parameters(flow, loaded, roots)
+    return ChannelAnalysis(tuple(group for group in groups if group.size > 1), protected, share, flow.plan, roots)
