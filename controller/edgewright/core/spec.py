@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import tomllib
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 from edgewright.core.plain import to_plain
 from edgewright.core.spec_fields import INPUT_FIELDS, OUTPUT_FIELDS, Place, read_table, unknown_key
 from edgewright.core.spec_graph import spec_with_size
 from edgewright.core.values import Color, InputSpec, Interpolation, ModelSpec, OutputSpec, Resize
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 __all__ = [
     "NAMED_SPECS",
@@ -30,13 +30,9 @@ NAMED_SPECS: Mapping[str, ModelSpec] = {
     "imagenet_bicubic": ModelSpec(
         InputSpec(mean=_IMAGENET_MEAN, std=_IMAGENET_STD, interpolation=Interpolation.BICUBIC)
     ),
-    "efficientnet_lite": ModelSpec(
-        InputSpec(mean=(127.0,) * 3, std=(128.0,) * 3, interpolation=Interpolation.BICUBIC)
-    ),
+    "efficientnet_lite": ModelSpec(InputSpec(mean=(127.0,) * 3, std=(128.0,) * 3, interpolation=Interpolation.BICUBIC)),
     # TensorFlow's and timm's Inception family: -1..1
-    "inception": ModelSpec(
-        InputSpec(mean=(127.5,) * 3, std=(127.5,) * 3, interpolation=Interpolation.BICUBIC)
-    ),
+    "inception": ModelSpec(InputSpec(mean=(127.5,) * 3, std=(127.5,) * 3, interpolation=Interpolation.BICUBIC)),
     "zero_to_one": ModelSpec(InputSpec(std=(255.0,))),
     "caffe": ModelSpec(
         InputSpec(color=Color.BGR, mean=(104.006, 116.669, 122.679)), OutputSpec(decoder="probabilities")
@@ -99,9 +95,7 @@ def resolve_spec(text_or_name: str, origin: str = "spec") -> ModelSpec:
         return NAMED_SPECS[text_or_name]
     if any(mark in text_or_name for mark in "\n=["):
         return parse_spec(text_or_name, origin)
-    raise unknown_key(
-        Place(origin), text_or_name, tuple(NAMED_SPECS), "no spec file and no ready spec is named"
-    )
+    raise unknown_key(Place(origin), text_or_name, tuple(NAMED_SPECS), "no spec file and no ready spec is named")
 
 
 def _check_together(place: Place, spec: InputSpec) -> None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from edgewright_contract.errors import EdgewrightError, ErrorCode
-
 from edgewright.core.values import Color, Interpolation, Layout, Resize
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 MAX_SIDE = 8192  # pixels
 DECODERS = ("logits", "probabilities")
