@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import onnx
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch, torch_type
 from edgewright.compress.executor.parameters import find_weights
@@ -16,7 +17,6 @@ from edgewright.compress.executor.write_back import constant_tensors, write_weig
 from edgewright.graph.model_file import load_model
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-Tensor = torch.Tensor
 Outputs = tuple[Tensor, ...]
 
 
@@ -35,7 +35,9 @@ def build_executor(
     `extra_trainable` that is no float constant, and what `load_model` raises.
     """
     source = load_model(model) if isinstance(model, Path) else model
-    return Executor(source, extra_trainable, precision).to(device).eval()
+    executor = Executor(source, extra_trainable, precision)
+    executor.to(device).eval()
+    return executor
 
 
 class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node, Unsupported
 from edgewright.compress.executor.registry import Run, operator, simple
 from edgewright.compress.executor.windows import Window, reach, torch_pads
-
-Tensor = torch.Tensor
 
 _CONV = (functional.conv1d, functional.conv2d, functional.conv3d)
 _TRANSPOSED = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)

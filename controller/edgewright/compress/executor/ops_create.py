@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch
 from edgewright.compress.executor.node import Node, Unsupported
 from edgewright.compress.executor.registry import Run, operator, simple
-
-Tensor = torch.Tensor
 
 
 @operator("Constant", limits="strings and sparse tensors")
@@ -82,13 +83,17 @@ def cast_like(_node: Node) -> Run:
     return lambda x, like: x.to(like.dtype)
 
 
-@operator("Dropout", limits="the second output (mask)", trains=True)
+@operator("Dropout", limits="training_mode that is true or computed: the executor's own mode decides", trains=True)
 def dropout(node: Node) -> Run:
-    node.refuse_unless(not node.asked(1), "the output mask")
-    fixed = node.attribute("ratio", 0.5)
-    node.refuse_unless(not node.given(2) or node.constant(2) is not None, "a computed training_mode")
+    fixed, mode = node.attribute("ratio", 0.5), node.constant(2)
+    node.refuse_unless(not node.given(2) or (mode is not None and not bool(mode)), "training_mode set in the graph")
+    masked = node.asked(1)
 
-    def run(x: Tensor, ratio: Tensor | None = None, _mode: Tensor | None = None, training: bool = False) -> Tensor:
-        return functional.dropout(x, fixed if ratio is None else float(ratio), training)
+    def run(x: Tensor, ratio: Tensor | None = None, _mode: Tensor | None = None, training: bool = False) -> Any:
+        share = fixed if ratio is None else float(ratio)
+        if not masked:
+            return functional.dropout(x, share, training)
+        mask = torch.rand_like(x) >= share if training else torch.ones_like(x, dtype=torch.bool)
+        return (x * mask / (1 - share) if training else x), mask
 
     return run

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator, simple
-
-Tensor = torch.Tensor
 
 for _name, _run in {
     "Abs": torch.abs,
@@ -112,19 +111,21 @@ def clip(node: Node) -> Run:
     if low is None and high is None:
         return lambda x, *_bounds: x
     # hardtanh is what ReLU6 is natively: the same speed, and the same gradient at the bounds (0).
-    both = low is not None and high is not None and low <= high
+    if low is None or high is None or low > high:
+        return lambda x, *_bounds: torch.clamp(x, low, high)
+    bottom, top = low, high
 
     def run(x: Tensor, *_bounds: Tensor) -> Tensor:
-        return functional.hardtanh(x, low, high) if both and x.is_floating_point() else torch.clamp(x, low, high)
+        return functional.hardtanh(x, bottom, top) if x.is_floating_point() else torch.clamp(x, bottom, top)
 
     return run
 
 
 def _bound(node: Node, index: int, name: str) -> float | None:
     """A bound of Clip that never changes: an attribute before opset 11, then an input."""
-    given = node.attribute(name)
     value = node.constant(index)
-    return given if value is None else value.item()
+    found: float | None = node.attribute(name) if value is None else value.item()
+    return found
 
 
 @operator("LeakyRelu")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator, simple
-
-Tensor = torch.Tensor
 
 _REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 

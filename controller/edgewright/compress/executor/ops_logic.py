@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator, simple
-
-Tensor = torch.Tensor
 
 for _name, _run in {
     "And": torch.logical_and,

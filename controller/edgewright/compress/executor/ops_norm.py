@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator
-
-Tensor = torch.Tensor
 
 
 @operator("BatchNormalization", limits="training outputs", trains=True)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator
 from edgewright.compress.executor.windows import Window, reach, torch_pads
-
-Tensor = torch.Tensor
 
 _MAX = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
 _AVERAGE = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)

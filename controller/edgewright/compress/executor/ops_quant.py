@@ -11,12 +11,11 @@ from typing import Any
 
 import onnx
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.dtypes import QUANTISED_RANGES, type_name
 from edgewright.compress.executor.node import Node, Unsupported
 from edgewright.compress.executor.registry import Run, operator
-
-Tensor = torch.Tensor
 
 
 class _Quantise(torch.autograd.Function):  # type: ignore[misc]
@@ -48,9 +47,9 @@ def _summed(value: Tensor, shape: torch.Size) -> Tensor:
 def quantise(node: Node) -> Run:
     axis, block = node.attribute("axis", 1), node.attribute("block_size", 0)
     wanted = node.attribute("output_dtype", 0)
-    zero_constant = node.constant(2)
-    node.refuse_unless(not node.given(2) or zero_constant is not None or bool(wanted), "a computed zero point")
-    elem_type = wanted or node.input_type(2) or onnx.TensorProto.UINT8
+    elem_type = wanted or node.input_type(2)
+    node.refuse_unless(not node.given(2) or bool(elem_type), "a zero point of unknown type")
+    elem_type = elem_type or onnx.TensorProto.UINT8
     if elem_type not in QUANTISED_RANGES:
         raise Unsupported(f"QuantizeLinear to {type_name(elem_type)}")
     low, high = QUANTISED_RANGES[elem_type]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator
 
-Tensor = torch.Tensor
 Reduce = Callable[[Tensor, tuple[int, ...], bool], Tensor]
 
 
@@ -53,8 +53,9 @@ def _limit(kind: torch.dtype, lowest: bool) -> float:
     if kind == torch.bool:
         return float(not lowest)
     if kind.is_floating_point:
-        return -torch.inf if lowest else torch.inf
-    return torch.iinfo(kind).min if lowest else torch.iinfo(kind).max
+        return float("-inf") if lowest else float("inf")
+    limits = torch.iinfo(kind)
+    return int(limits.min if lowest else limits.max)
 
 
 def _product(x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:

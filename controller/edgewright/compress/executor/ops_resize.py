@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator
 from edgewright.compress.executor.resize_matrix import AxisRule, axis_matrix, nearest_indices
-
-Tensor = torch.Tensor
 
 _MODES = ("nearest", "linear", "cubic")
 _COORDINATES = (

@@ -6,12 +6,11 @@ import math
 
 import torch
 import torch.nn.functional as functional
+from torch import Tensor
 
 from edgewright.compress.executor.node import Node
 from edgewright.compress.executor.registry import Run, operator
 from edgewright.compress.executor.windows import torch_pads
-
-Tensor = torch.Tensor
 
 
 @operator("Reshape")
@@ -169,10 +168,11 @@ def depth_to_space(node: Node) -> Run:
 @operator("SpaceToDepth")
 def space_to_depth(node: Node) -> Run:
     block = node.attribute("blocksize")
+    order = (0, 1, 3, 5, 2, 4) if node.attribute("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
 
     def run(x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        parts = x.reshape(n, c, h // block, block, w // block, block).permute(0, 3, 5, 1, 2, 4)
+        parts = x.reshape(n, c, h // block, block, w // block, block).permute(order)
         return parts.reshape(n, c * block**2, h // block, w // block)
 
     return run
@@ -183,11 +183,9 @@ def pad(node: Node) -> Run:
     mode, fixed_value = node.attribute("mode", "constant"), node.attribute("value", 0.0)
     pads, axes = node.ints(1, "pads"), node.ints(3)
 
-    def run(
-        x: Tensor, given: Tensor | None = None, value: Tensor | None = None, places: Tensor | None = None
-    ) -> Tensor:
+    def run(x: Tensor, given: Tensor | None = None, value: Tensor | None = None, at: Tensor | None = None) -> Tensor:
         amounts = pads(given)
-        chosen = [axis % x.ndim for axis in axes(places)] or list(range(x.ndim))
+        chosen = [axis % x.ndim for axis in axes(at)] or list(range(x.ndim))
         begins, ends = [0] * x.ndim, [0] * x.ndim
         for index, axis in enumerate(chosen):
             begins[axis], ends[axis] = amounts[index], amounts[len(chosen) + index]

@@ -138,4 +138,4 @@ def _written_out(node: Any, search: _Search) -> dict[int, str]:
 
 
 def _is_vector(tensor: Any) -> bool:
-    return sum(size != 1 for size in tensor.dims) == 1
+    return len([size for size in tensor.dims if size != 1]) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import onnx
 import torch
+from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch, type_name
 from edgewright.compress.executor.node import Node, Unsupported
@@ -16,8 +17,6 @@ from edgewright.compress.executor.registry import Run, load_operators
 from edgewright.graph.opset import opset_of
 from edgewright.graph.shapes import true_inputs
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-
-Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,8 @@ def _held(
     for node in model.graph.node:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             types[node.output[0]] = node.attribute[0].t.data_type
+        if node.op_type == "Cast":
+            types[node.output[0]] = next(item.i for item in node.attribute if item.name == "to")
     for tensor in model.graph.initializer:
         types[tensor.name] = tensor.data_type
         if tensor.name in variables:
