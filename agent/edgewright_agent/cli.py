@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn, Sequence
 
 from edgewright_agent import __version__
-from edgewright_contract.errors import EXIT_CANCELLED, EXIT_USAGE, EdgewrightError, ErrorCode
+from edgewright_contract.errors import EXIT_FAILED, EdgewrightError, ErrorCode
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -156,9 +156,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(options)
     except EdgewrightError as error:
         return _fail(error, as_json)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output is gone; keep Python from complaining when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        return _fail(EdgewrightError(ErrorCode.INTERNAL, str(error), "check the file named, and the disk"), as_json)
     except KeyboardInterrupt:
-        return _fail(EdgewrightError(ErrorCode.CANCELLED, "cancelled"), as_json) or EXIT_CANCELLED
-    except BrokenPipeError:
-        # Whoever read our output is gone; keep Python from complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_USAGE - 1
+        return _fail(EdgewrightError(ErrorCode.CANCELLED, "cancelled"), as_json)

@@ -104,6 +104,20 @@ def test_free_space_is_asked_before_the_first_byte(tmp_path: Path) -> None:
     assert not list((tmp_path / "parts").iterdir())
 
 
+def test_default_quota_is_half_of_the_disk(tmp_path: Path) -> None:
+    """Without a quota, artifacts take at most half of what they and the free space make together."""
+    disk = 4 * RESERVE_BYTES
+    store = ArtifactStore(tmp_path, None, free_bytes=lambda _: disk - 100)
+
+    push(store, b"x" * 100)
+    with store.room_for("a" * 64, disk // 2 - 100):
+        pass
+    with pytest.raises(EdgewrightError) as caught, store.room_for("a" * 64, disk // 2 + 1):
+        pass
+
+    assert caught.value.code is ErrorCode.DISK_FULL
+
+
 def test_promises_count(tmp_path: Path) -> None:
     """Two pushes that fit one by one but not together: the second is refused while the first is under way."""
     store = ArtifactStore(tmp_path, quota_bytes=150)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -181,6 +183,15 @@ def test_plain_text_gets_nothing(running: RunningAgent) -> None:
         call(rpc.AgentStub(opened).Describe, pb.DescribeRequest(), timeout_s=5.0)
 
     assert caught.value.code in (ErrorCode.DEVICE_UNREACHABLE, ErrorCode.DEVICE_TIMEOUT)
+
+
+def test_garbage_on_the_port_does_no_harm(running: RunningAgent) -> None:
+    """Bytes that are no TLS, and connections that end in the middle, leave the agent answering."""
+    for garbage in (b"", b"\0" * 5000, b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff", os.urandom(3000)):
+        with socket.create_connection(("127.0.0.1", running.port), 5) as connection:
+            connection.sendall(garbage)
+
+    assert running.certificate()
 
 
 def test_impostor_is_recognised(running: RunningAgent, me: Identity, tmp_path: Path) -> None:

@@ -160,6 +160,19 @@ def test_a_push_has_one_header_first(paired: Paired, case: str) -> None:
     expect("request_invalid", caught.value)
 
 
+def test_oversized_message_is_refused(paired: Paired) -> None:
+    """A message beyond 8 MiB is refused by the transport; the agent does not keep it, and lives on."""
+    _, sha256 = fresh(100)
+    header = pb.PushArtifactRequest(header=pb.PushHeader(sha256=sha256, size_bytes=2**24))
+    huge = pb.PushArtifactRequest(data=b"x" * (9 * 2**20))
+
+    with pytest.raises(EdgewrightError) as caught:
+        call(paired[1].stub.PushArtifact, iter([header, huge]))
+
+    expect("device_busy", caught.value)
+    assert paired[1].query(sha256).received_bytes == 0
+
+
 def test_unknown_artifacts_are_said(paired: Paired) -> None:
     """Fetching what is not there is ARTIFACT_UNKNOWN; removing it removes nothing."""
     with pytest.raises(EdgewrightError) as caught:
