@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,18 @@ from edgewright.core.levels import Level, level
 from edgewright.core.names import BASE_VARIANT
 from edgewright.core.plain import to_plain
 from edgewright.core.targets import int8_policy
-from edgewright.core.values import Dataset, Part, ProgressCallback, Task
+from edgewright.core.values import Dataset, OutputSpec, Part, ProgressCallback, Task
 from edgewright.services.datasets import parts_of
 from edgewright.services.inputs import InputFile, InputSets, single_input
 from edgewright.services.models import inputs_of, spec_of
 from edgewright.services.variants import ANY_TARGET, variant_document
-from edgewright.services.workspace import Workspace
+from edgewright.services.workspace import Workspace, waiting
 from edgewright.store.records import ModelRecord, VariantArtifact, VariantRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 if TYPE_CHECKING:
     from edgewright.compress.judge import Judge
+    from edgewright.tasks.registry import TaskPlugin
 
 
 class CompressionService:
@@ -97,7 +99,7 @@ class CompressionService:
             "calibration": None if calibration_set is None else calibration_set.identity,
         }
         key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-        with self._workspace.store.work_lock(f"compress-{model.name}-{item.name}-{made_for}"):
+        with self._workspace.store.work_lock(f"compress-{model.name}-{item.name}-{made_for}", waiting(progress)):
             known = self._workspace.store.variants.find(model.name, item.name, made_for)
             if known is not None and known.recipe_key == key:
                 return known
@@ -159,6 +161,7 @@ class CompressionService:
     def _judge(self, model: ModelRecord, dataset: Dataset | None, progress: ProgressCallback) -> Judge:
         """The tuning part with the task's metric, or noise where there are no images."""
         from edgewright.compress.judge import TuningJudge
+        from edgewright.tasks.registry import plugin_for
 
         tensor = inputs_of(model)[0]
         spec = spec_of(model)
@@ -168,9 +171,11 @@ class CompressionService:
             return TuningJudge(lambda: noise.batches(tensor.dtype, 1), classification=False)
         samples = parts_of(dataset)[Part.TUNING]
         inputs = self._inputs.of_dataset(dataset, samples, spec, progress)
-        score = _score(inputs, spec.output.first_class) if classification and dataset.class_names else None
-        name = "top1" if score is not None else ""
-        return TuningJudge(lambda: inputs.batches(tensor.dtype, 8), classification, name, score)
+        plugin = plugin_for(model.task)
+        if plugin is None or (plugin.needs_labels and not dataset.class_names):
+            return TuningJudge(lambda: inputs.batches(tensor.dtype, 8), classification)
+        score = _score(plugin, inputs, spec.output)
+        return TuningJudge(lambda: inputs.batches(tensor.dtype, 8), classification, plugin.metric, score)
 
 
 def _facts(made: Any, bound: float) -> dict[str, Any]:
@@ -188,11 +193,11 @@ def _facts(made: Any, bound: float) -> dict[str, Any]:
     return facts
 
 
-def _score(inputs: InputFile, first_class: int) -> Any:
-    """Top-1 in 0..1 of all outputs of a network on the tuning images."""
-    import numpy as np
+def _score(plugin: TaskPlugin, inputs: InputFile, output: OutputSpec) -> Callable[[Sequence[Any]], float]:
+    """The task's metric in 0..1 of all outputs of a network on the tuning images."""
 
-    from edgewright.tasks.classification import top_k
+    def score(outputs: Sequence[Any]) -> float:
+        named = {str(index): value for index, value in enumerate(outputs)}
+        return float(plugin.compute(named, inputs.labels, output).scores.mean())
 
-    labels = np.asarray(inputs.labels)
-    return lambda outputs: float(np.mean(top_k(outputs[0], labels, first_class, 1)))
+    return score

@@ -8,7 +8,7 @@ from typing import Any
 from edgewright.core.names import check_name
 from edgewright.core.plain import to_plain
 from edgewright.core.values import Dataset, Part, ProgressCallback, Sample
-from edgewright.services.workspace import Workspace
+from edgewright.services.workspace import Workspace, waiting
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
@@ -24,7 +24,7 @@ class DatasetService:
         from edgewright.datasets.scan import scan
 
         check_name(name, "data set")
-        with self._workspace.store.work_lock(f"dataset-{name}"):
+        with self._workspace.store.work_lock(f"dataset-{name}", waiting(progress)):
             dataset = scan(name, path.expanduser().absolute(), format_name, seed, progress)
             parts = parts_of(dataset)  # a data set too small to split is refused before it is stored
             if self._datasets.find(name) is None:

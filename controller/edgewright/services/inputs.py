@@ -35,6 +35,12 @@ class InputFile:
     def as_input_set(self) -> InputSet:
         return InputSet(self.sha256, self.normalization)
 
+    def label_array(self) -> np.ndarray[Any, Any]:
+        """Labels as int64 [N]; only for images that all have one."""
+        import numpy as np
+
+        return np.array(self.labels, dtype=np.int64)
+
     def batches(self, dtype: str, size: int = 1) -> Iterator[np.ndarray[Any, Any]]:
         """Network-ready batches [n, ...] of `dtype`; the same arithmetic as on the agent."""
         from edgewright.tasks.preprocess import network_batches

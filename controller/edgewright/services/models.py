@@ -14,7 +14,7 @@ from edgewright.services.datasets import parts_of
 from edgewright.services.host import run_on_host
 from edgewright.services.inputs import InputFile, InputSets
 from edgewright.services.variants import ANY_TARGET
-from edgewright.services.workspace import Workspace
+from edgewright.services.workspace import Workspace, waiting
 from edgewright.store.records import ModelRecord, VariantArtifact, VariantRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import TensorSpec
@@ -61,7 +61,7 @@ class ModelService:
             "dataset": dataset_name,
             "file": source_sha256,
         }
-        with self._workspace.store.work_lock(f"model-{name}"):
+        with self._workspace.store.work_lock(f"model-{name}", waiting(progress)):
             known = self._models.find(name)
             if known is not None:
                 if known.facts["request"] != request:

@@ -10,7 +10,6 @@ from edgewright.core.values import ModelSpec, Task
 from edgewright.services.inputs import InputFile
 from edgewright.store.records import ModelRecord
 
-TOP1 = "top1"
 FIDELITY = "sqnr_db"
 
 
@@ -34,25 +33,27 @@ class Scores:
 
 
 def score_outputs(model: ModelRecord, spec: ModelSpec, outputs: dict[str, Any], inputs: InputFile) -> Scores:
-    """Top-1 where there are labels, else the outputs themselves for a comparison with the baseline's."""
-    import numpy as np
+    """The task's metric where there are labels, else the outputs themselves for a comparison with the baseline's."""
+    from edgewright.tasks.classification import class_scores, top_k
+    from edgewright.tasks.registry import plugin_for
 
-    first = next(iter(outputs.values()))
-    if model.task != Task.CLASSIFICATION or any(label is None for label in inputs.labels) or not inputs.labels:
-        return Scores(FIDELITY, len(first), outputs=outputs)
-    from edgewright.tasks.classification import top_k
-
-    labels = np.asarray(inputs.labels)
-    scores = first.reshape(len(first), -1)
-    right = top_k(scores, labels, spec.output.first_class, 1)
-    top5 = float(top_k(scores, labels, spec.output.first_class, 5).mean()) if scores.shape[1] >= 10 else None
-    answered = scores.argmax(axis=1) - spec.output.first_class
-    return Scores(TOP1, len(first), tuple(right.tolist()), tuple(answered.tolist()), top5, outputs)
+    plugin = plugin_for(model.task)
+    count = len(next(iter(outputs.values())))
+    if plugin is None or not inputs.labels or any(label is None for label in inputs.labels):
+        return Scores(FIDELITY, count, outputs=outputs)
+    judged = plugin.compute(outputs, inputs.labels, spec.output)
+    answers = () if judged.answers is None else tuple(judged.answers.tolist())
+    top5 = None
+    if model.task == Task.CLASSIFICATION:
+        scores = class_scores(next(iter(outputs.values())))
+        if scores.shape[1] >= 10:
+            top5 = float(top_k(scores, inputs.label_array(), spec.output.first_class, 5).mean())
+    return Scores(judged.metric, count, tuple((judged.scores > 0.5).tolist()), answers, top5, outputs)
 
 
 def compare_scores(scores: Scores, baseline: Scores | None) -> dict[str, Any]:
     """The summary that is stored and shown: value with interval, paired drop and agreement against the baseline."""
-    if scores.metric == TOP1:
+    if scores.metric != FIDELITY:
         return _classification(scores, baseline)
     from edgewright.tasks.fidelity import fidelity
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgewright.core.values import ProgressCallback, ProgressEvent
 from edgewright.store.records import DeviceRecord
 from edgewright.store.store import Store
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from edgewright.devices.client import AgentClient
 
@@ -68,3 +69,8 @@ class Workspace:
             return AgentClient(open_insecure(address), device.address)
         channel = open_secure(address, self.identity, device.certificate_pem.encode())
         return AgentClient(channel, device.address)
+
+
+def waiting(progress: ProgressCallback) -> Callable[[], None]:
+    """For work locks: says that another command is doing the same work right now."""
+    return lambda: progress(ProgressEvent("waiting for another command that does the same work"))
