@@ -72,7 +72,7 @@ class ArtifactStore:
         self._free_bytes = free_bytes
         self._lock = threading.RLock()
         self._users: Counter[str] = Counter()
-        self._promised: dict[str, int] = {}
+        self._promised: dict[object, tuple[str, int]] = {}  # by promise: artifact, bytes still to come
         self._verified: dict[str, tuple[int, int, int]] = {}
 
     # ---- looking ----
@@ -149,12 +149,13 @@ class ArtifactStore:
         """Promise space for the rest of an artifact, removing what nobody uses. Raises DISK_FULL, removing nothing."""
         with self._lock:
             self._make_room(sha256, size_bytes)
-            self._promised[sha256] = size_bytes
+            promise = object()
+            self._promised[promise] = (sha256, size_bytes)
         try:
             yield
         finally:
             with self._lock:
-                self._promised.pop(sha256, None)
+                del self._promised[promise]
 
     def commit(self, sha256: str, file: Path) -> None:
         """Take in a complete, flushed file whose hash the caller has computed; it is there at once and for good."""
@@ -182,7 +183,7 @@ class ArtifactStore:
 
     def _protected(self) -> set[str]:
         users = {sha256 for sha256, count in self._users.items() if count > 0}
-        return users | set(self._promised) | set(self._slots_use())
+        return users | {sha256 for sha256, _ in self._promised.values()} | set(self._slots_use())
 
     def _stored(self) -> list[_Stored]:
         files = [path for path in self._root.glob("??/*") if SHA256.fullmatch(path.name)]
@@ -197,7 +198,8 @@ class ArtifactStore:
     def _make_room(self, sha256: str, size_bytes: int) -> None:
         stored = self._stored()
         used, free = sum(one.size_bytes for one in stored), self._free_bytes(self._root)
-        needed = size_bytes + sum(self._promised.values())
+        # Another push of the same artifact is about the same bytes: one of the two will give up.
+        needed = size_bytes + sum(size for other, size in self._promised.values() if other != sha256)
         excess = needed + RESERVE_BYTES - free
         quota = (used + free) // 2 if self._quota_bytes is None else self._quota_bytes
         if quota:

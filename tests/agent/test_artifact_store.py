@@ -130,6 +130,19 @@ def test_promises_count(tmp_path: Path) -> None:
         pass
 
 
+def test_push_that_takes_over_keeps_its_room(tmp_path: Path) -> None:
+    """The same bytes are not counted twice, and stay promised when the push that gave up ends."""
+    store = ArtifactStore(tmp_path, quota_bytes=150)
+
+    with store.room_for("a" * 64, 100):
+        with store.room_for("a" * 64, 60):
+            pass
+        with pytest.raises(EdgewrightError) as caught, store.room_for("b" * 64, 100):
+            pass
+
+    assert caught.value.code is ErrorCode.DISK_FULL
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
     [
