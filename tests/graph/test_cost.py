@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.index import GraphIndex
+from edgewright.graph.measured_shapes import known_shapes
 from edgewright.graph.shapes import concrete_shapes, infer_shapes, random_probe, tensor_spec
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from tests.graph.networks import classifier
@@ -31,8 +33,6 @@ def test_counts_of_a_known_network(batch: int | str) -> None:
 
 def test_transposed_convolution_and_grouped_convolution() -> None:
     """ConvTranspose counts each input position once per kernel weight; groups divide the input channels."""
-    import numpy as np
-
     weight = numpy_helper.from_array(np.zeros((4, 2, 2, 2), np.float32), "w")
     depthwise = numpy_helper.from_array(np.zeros((2, 1, 3, 3), np.float32), "d")
     graph = helper.make_graph(
@@ -86,3 +86,32 @@ def test_index_knows_shared_readers() -> None:
     assert [node.op_type for node in index.consumers["r1"]] == ["Conv", "Add"]
     assert index.producer["s"].op_type == "Add"
     assert tensor_spec(model.graph.input[0]).shape == ("N", 3, 16, 16)
+
+
+def test_shapes_that_inference_cannot_tell_are_measured() -> None:
+    """A reshape by computed numbers hides the shape of a matrix product; running the network reveals it."""
+    rng = np.random.default_rng(0)
+    tensors = [
+        numpy_helper.from_array(rng.standard_normal((12, 5)).astype(np.float32), "w"),
+        numpy_helper.from_array(np.array([2], np.float32), "half"),
+        numpy_helper.from_array(np.array([-1, 12], np.int64), "target"),
+        numpy_helper.from_array(np.array([1, 1], np.int64), "ones"),
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node("NonZero", ["x"], ["where"]),
+            helper.make_node("Cast", ["where"], ["numbers"], to=TensorProto.FLOAT),
+            helper.make_node("Reshape", ["numbers", "target"], ["rows"]),
+            helper.make_node("MatMul", ["rows", "w"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        tensors,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = concrete_shapes(model)
+
+    assert count_macs(model, infer_shapes(model, inputs)) == (0, 1)
+    # 48 non-zero values of 4 axes make 16 rows of 12.
+    assert count_macs(model, known_shapes(model, inputs)) == (16 * 5 * 12, 0)

@@ -21,9 +21,10 @@ from edgewright.core.targets import int8_policy
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.files import atomic_file
+from edgewright.graph.measured_shapes import known_shapes
 from edgewright.graph.model_file import load_model
 from edgewright.graph.session import Array
-from edgewright.graph.shapes import concrete_shapes, infer_shapes, tensor_spec, true_inputs
+from edgewright.graph.shapes import concrete_shapes, tensor_spec, true_inputs
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
@@ -101,7 +102,7 @@ def quantize_int8(
     _check_methods(options)
     float_model = load_model(model)
     _check_input(float_model)
-    shapes = infer_shapes(float_model, concrete_shapes(float_model, options.input_size))
+    shapes = known_shapes(float_model, concrete_shapes(float_model, options.input_size))
     kept = dict.fromkeys(options.keep_float, "asked for")
     placement = place(float_model, shapes, judge.classification, kept)
     if not placement.layers:

@@ -15,11 +15,12 @@ from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.compare import Reference, is_vacuous, reference_of
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.files import atomic_file
+from edgewright.graph.measured_shapes import known_shapes
 from edgewright.graph.model_file import all_tensors, load_model
 from edgewright.graph.normalise import normalise
 from edgewright.graph.opset import check_opset, opset_of
 from edgewright.graph.session import Arrays, open_session
-from edgewright.graph.shapes import concrete_shapes, infer_shapes, random_probe, tensor_spec, true_inputs
+from edgewright.graph.shapes import concrete_shapes, random_probe, tensor_spec, true_inputs
 from edgewright.imports.imported import ImportedModel
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
@@ -81,7 +82,7 @@ def describe_onnx(path: Path, input_size: tuple[int, int] | None = None) -> Impo
     model = load_model(path)
     check_opset(model)
     notes: tuple[str, ...] = ()
-    macs, unknown = count_macs(model, infer_shapes(model, concrete_shapes(model, input_size)))
+    macs, unknown = count_macs(model, known_shapes(model, concrete_shapes(model, input_size)))
     if unknown:
         notes = (f"multiply-accumulates of {unknown} operators are not counted: their shapes are unknown",)
     return ImportedModel(
