@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 from onnx import numpy_helper
 
 from edgewright.compress.bias import correct_biases, dequantised
+from edgewright.compress.calibration import calibrate
 from edgewright.compress.fp16 import SIZE_ONLY, to_fp16
 from edgewright.compress.int8 import Int8Options, quantize_int8
 from edgewright.compress.judge import Bench, TuningJudge, probabilities
 from edgewright.compress.placement import Layer
 from edgewright.core.values import ProgressEvent
+from edgewright.graph.shapes import infer_shapes
 from edgewright.imports.onnx_file import import_onnx
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 from tests.graph.networks import classifier, images, outputs_of, saved
@@ -194,9 +197,10 @@ def test_wanted_layers_stay_float(network: Path, tmp_path: Path) -> None:
     assert [(layer.name, layer.reason) for layer in made.float_layers] == [(name, "asked for")]
 
 
-def test_fixed_batch_network(tmp_path: Path) -> None:
-    """A network with a fixed batch of one is calibrated and judged sample by sample."""
-    import_onnx(saved(classifier(batch=1), tmp_path / "s.onnx"), tmp_path / "n.onnx")
+@pytest.mark.parametrize("batch", [1, 3])
+def test_fixed_batch_network(tmp_path: Path, batch: int) -> None:
+    """A network with a fixed batch is calibrated and judged in pieces of that size, every sample once."""
+    import_onnx(saved(classifier(batch=batch), tmp_path / "s.onnx"), tmp_path / "n.onnx")
     data = images(16)
 
     made = quantize_int8(
@@ -209,6 +213,29 @@ def test_fixed_batch_network(tmp_path: Path) -> None:
 
     assert made.fidelity.samples == 16
     assert made.fidelity.sqnr_db > 20
+
+
+def test_calibration_memory_does_not_grow(network: Path) -> None:
+    """Sixteen times the data need no more memory at the peak: batches are observed and let go."""
+    model = onnx.load(str(network))
+    shapes = infer_shapes(model, {"x": (1, 3, 16, 16)})
+    tensors = ("x", "r1", "r2", "s")
+
+    def peak(count: int) -> int:
+        def fresh() -> Iterator[np.ndarray]:
+            for seed in range(count):
+                yield images(8, seed)
+
+        tracemalloc.start()
+        statistics = calibrate(network, tensors, ("x",), fresh, shapes, threads=1)
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert statistics.samples == 8 * count
+        return highest
+
+    peak(2)
+
+    assert peak(64) < 1.1 * peak(4) + 100_000
 
 
 @pytest.mark.parametrize("moment", [0, 3, 8, 12])

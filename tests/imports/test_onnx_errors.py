@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import external_data_helper, numpy_helper
 
 from edgewright.core.values import ProgressEvent
@@ -36,6 +38,28 @@ def test_truncated_file(tmp_path: Path, share: float) -> None:
     assert error.code is ErrorCode.MODEL_CORRUPT
     assert "cut.onnx" in error.message
     assert error.hint
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 255)), min_size=1, max_size=5),
+)
+def test_changed_bytes_get_an_answer(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[float, bool, int]]
+) -> None:
+    """Any bytes changed in the structure end in an import or in an error of the catalogue."""
+    folder = tmp_path_factory.mktemp("changed")
+    data = bytearray(classifier().SerializeToString())
+    for share, at_start, value in changes:
+        data[int(share * 699) if at_start else len(data) - 1 - int(share * 199)] = value
+    (folder / "odd.onnx").write_bytes(data)
+
+    try:
+        answer = import_onnx(folder / "odd.onnx", folder / "out.onnx").framework
+    except EdgewrightError as error:
+        answer = error.code.value
+
+    assert answer == "onnx" or answer.startswith("model_")
 
 
 @pytest.mark.parametrize("opset", [7, 8, 99])

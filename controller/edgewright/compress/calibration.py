@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from edgewright.compress.judge import fixed_parts
 from edgewright.compress.observers import ChannelMeanObserver, Histogram, HistogramObserver
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.model_file import load_model, save_model
@@ -57,20 +58,22 @@ def calibrate(
         fixed = source.shape[0] if isinstance(source.shape[0], int) else 0
         computed = [name for name in tensors if name != source.name]
         for batch in fresh_pass():
-            step = fixed or min(rows, len(batch))
-            for start in range(0, len(batch), step):
-                part = np.ascontiguousarray(batch[start : start + step])
-                if fixed and len(part) < fixed:
-                    break
+            before = seen
+            for part in fixed_parts(batch, fixed) if fixed else _pieces(batch, rows):
                 values = dict(zip(computed, run(session, {source.name: part}, computed), strict=True))
                 values[source.name] = part
                 for name, observer in observers.items():
                     observer.update(values[name])
                 for name, mean in means.items():
                     mean.update(values[name])
-                seen += len(part)
+                seen = min(seen + len(part), before + len(batch))
                 progress(ProgressEvent("calibrating", seen, total))
     return _statistics(observers, means, seen)
+
+
+def _pieces(batch: Array, rows: int) -> Iterator[Array]:
+    for start in range(0, len(batch), rows):
+        yield np.ascontiguousarray(batch[start : start + rows])
 
 
 def _observable(path: Path, tensors: Sequence[str], folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -156,15 +156,25 @@ class Bench:
             self._metric = self.judge.metric([np.concatenate(parts) for parts in zip(*outputs, strict=True)])
 
 
-def run_rows(session: object, name: str, batch: Array) -> list[Array]:
-    """All outputs for a batch; sample by sample where the network's batch dimension is fixed to 1."""
-    fixed = session.get_inputs()[0].shape[0]  # type: ignore[attr-defined]
-    if isinstance(fixed, int) and fixed != len(batch):
-        if len(batch) % fixed:
-            raise ValueError(f"a batch of {len(batch)} cannot be cut into {fixed}s")
-        parts = [run(session, {name: batch[i : i + fixed]}) for i in range(0, len(batch), fixed)]
-        return [np.concatenate(items) for items in zip(*parts, strict=True)]
-    return run(session, {name: batch})
+def run_rows(session: Any, name: str, batch: Array) -> list[Array]:
+    """All outputs for a batch, also of a network whose batch dimension is fixed to another number."""
+    fixed = session.get_inputs()[0].shape[0]
+    if not isinstance(fixed, int) or fixed == len(batch):
+        return run(session, {name: batch})
+    parts: list[list[Array]] = []
+    for part in fixed_parts(batch, fixed):
+        made = run(session, {name: part})
+        rows = min(fixed, len(batch) - fixed * len(parts))
+        parts.append([item[:rows] if item.shape[:1] == (fixed,) else item for item in made])
+    return [np.concatenate(items) for items in zip(*parts, strict=True)]
+
+
+def fixed_parts(batch: Array, fixed: int) -> Iterator[Array]:
+    """Pieces of exactly `fixed` samples; the last one is filled up with copies of its last sample."""
+    for start in range(0, len(batch), fixed):
+        part = batch[start : start + fixed]
+        missing = fixed - len(part)
+        yield np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
 
 
 @dataclass

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir
 from google.protobuf.message import DecodeError, EncodeError
 
 from edgewright.graph.files import atomic_file
@@ -16,6 +19,23 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 MAX_BYTES = 2**31 - 2**20
 
 _EXPORT_AGAIN = "copy the file again, or export the model again"
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns what the libraries raise about damaged content into MODEL_CORRUPT."""
+    try:
+        yield
+    except (
+        UnicodeDecodeError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        onnx_ir.serde.SerdeError,
+    ) as error:
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        raise EdgewrightError(
+            ErrorCode.MODEL_CORRUPT, f"{path.name} is damaged: {reason[0][:200]}", _EXPORT_AGAIN
+        ) from error
 
 
 def load_model(path: Path) -> onnx.ModelProto:

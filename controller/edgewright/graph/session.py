@@ -56,7 +56,8 @@ def open_session(path: Path, threads: int = 0, optimised: Path | None = None, pl
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(optimised)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # Its fallback, which has nowhere to fall to, would talk on stdout.
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except runtime_errors() as error:
         raise EdgewrightError(
             ErrorCode.MODEL_UNRUNNABLE,

@@ -115,7 +115,10 @@ def infer_shapes(model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) 
     del bare.graph.value_info[:]
     for output in bare.graph.output:
         output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=False, data_prop=True)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(bare, strict_mode=False, data_prop=True)
+    except onnx.shape_inference.InferenceError:
+        inferred = bare  # what runs need not satisfy the inference: then only inputs are known
     found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for value in (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output):
         if value.type.HasField("tensor_type") and value.type.tensor_type.HasField("shape"):

@@ -16,7 +16,7 @@ from edgewright.graph.compare import Reference, is_vacuous, reference_of
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.files import atomic_file
 from edgewright.graph.measured_shapes import known_shapes
-from edgewright.graph.model_file import all_tensors, load_model
+from edgewright.graph.model_file import all_tensors, damage_named, load_model
 from edgewright.graph.normalise import normalise
 from edgewright.graph.opset import check_opset, opset_of
 from edgewright.graph.session import Arrays, open_session
@@ -41,6 +41,17 @@ def import_onnx(
     Raises MODEL_CORRUPT, MODEL_OPSET_UNSUPPORTED, MODEL_WEIGHTS_MISSING, MODEL_TOO_LARGE, MODEL_NOT_FINITE,
     MODEL_UNRUNNABLE, SPEC_MISMATCH, DISK_FULL. Nothing is left half written.
     """
+    with damage_named(source):
+        return _import(source, destination, probes, input_size, progress)
+
+
+def _import(
+    source: Path,
+    destination: Path,
+    probes: Sequence[Arrays] | None,
+    input_size: tuple[int, int] | None,
+    progress: ProgressCallback,
+) -> ImportedModel:
     progress(ProgressEvent("reading the model", 0, 4))
     model = load_model(source)
     check_opset(model)
@@ -79,6 +90,11 @@ def describe_onnx(path: Path, input_size: tuple[int, int] | None = None) -> Impo
     """Facts of an ONNX file as it is, nothing changed. Raises as `load_model`, MODEL_OPSET_UNSUPPORTED,
     SPEC_MISMATCH.
     """
+    with damage_named(path):
+        return _describe(path, input_size)
+
+
+def _describe(path: Path, input_size: tuple[int, int] | None) -> ImportedModel:
     model = load_model(path)
     check_opset(model)
     notes: tuple[str, ...] = ()
