@@ -49,9 +49,10 @@ def check_agreement(
     if not feeds:
         raise EdgewrightError(ErrorCode.OPTION_INVALID, "no inputs to compare on", "give at least one feed")
     with tempfile.TemporaryDirectory(prefix="edgewright-agreement-") as folder:
-        path = model if isinstance(model, Path) else Path(folder) / "model.onnx"
-        if not isinstance(model, Path):
-            save_model(model, path)
+        path = model if isinstance(model, Path) else Path()
+        if not isinstance(model, Path) or executor.removed:
+            path = Path(folder) / "model.onnx"
+            save_model(_opened(model, executor.output_names), path)
         session = open_session(path, threads)
         names = list(executor.output_names)
         expected = [tuple(run(session, feed, names)) for feed in feeds]
@@ -84,12 +85,9 @@ def compare_nodes(
 ) -> list[NodeDifference]:
     """Every float tensor that both compute, in the executor's order. onnxruntime's optimisations are off here."""
     source = load_model(model) if isinstance(model, Path) else model
-    opened = onnx.ModelProto()
-    opened.CopyFrom(source)
-    outputs = {value.name for value in opened.graph.output}
-    made = {name for node in opened.graph.node if node.op_type != "Constant" for name in node.output if name}
+    made = {name for node in source.graph.node for name in node.output if name}
     steps = [(name, step) for step in executor.steps for name in step.outputs if name in made]
-    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name, _ in steps if name not in outputs)
+    opened = _opened(source, [name for name, _ in steps])
     with tempfile.TemporaryDirectory(prefix="edgewright-agreement-") as folder:
         path = Path(folder) / "opened.onnx"
         save_model(opened, path)
@@ -103,6 +101,15 @@ def compare_nodes(
         for (name, step), wanted in zip(steps, expected, strict=True)
         if wanted.dtype.kind == "f"
     ]
+
+
+def _opened(model: Path | onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """A copy of the model with these tensors among its outputs."""
+    opened = onnx.ModelProto()
+    opened.CopyFrom(load_model(model) if isinstance(model, Path) else model)
+    outputs = {value.name for value in opened.graph.output}
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in outputs)
+    return opened
 
 
 def span_difference(expected: Array, actual: Array) -> float:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch, torch_type
 from edgewright.compress.executor.parameters import find_weights
-from edgewright.compress.executor.plan import Plan, Step, make_plan
+from edgewright.compress.executor.plan import Plan, Refusal, Step, make_plan
+from edgewright.compress.executor.tail import without_tail
 from edgewright.compress.executor.write_back import constant_tensors, write_weights
 from edgewright.graph.model_file import load_model
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -31,8 +32,8 @@ def build_executor(
     `extra_trainable` are constants to be parameters besides the weights, for example scales of Q/DQ pairs.
     `precision` is what FLOAT is computed in; float64 tells a wrong operator from an ill-conditioned network.
 
-    Raises MODEL_UNSUPPORTED with the name of every operator that is missing, OPTION_INVALID for a name in
-    `extra_trainable` that is no float constant, and what `load_model` raises.
+    Raises MODEL_UNSUPPORTED with the name of every operator that is missing (unless all of them come after the last
+    weight), OPTION_INVALID for a name in `extra_trainable` that is no float constant, and what `load_model` raises.
     """
     source = load_model(model) if isinstance(model, Path) else model
     executor = Executor(source, extra_trainable, precision)
@@ -45,6 +46,10 @@ class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
     shift, slope, or extra). `statistics` are the running means and variances that training mode renews.
 
     Inputs are positional, in the order of `input_names`; float inputs may have any float type.
+
+    A post-processing tail that cannot run here (NonMaxSuppression, loops) is left out where no weight comes after it:
+    `removed` then has the operators' names, and `output_names` the tensors that the tail reads. What is written back
+    is the whole network all the same.
     """
 
     def __init__(self, source: onnx.ModelProto, extra_trainable: Collection[str], precision: torch.dtype) -> None:
@@ -58,7 +63,17 @@ class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
         self.roles.update((name, "extra") for name in _checked_extras(extra_trainable, held))
         statistics = {name for name in weights.statistics if name in held}
         means = {node.input[3] for node in graph_model.graph.node if node.op_type == "BatchNormalization"}
-        self._plan: Plan = make_plan(graph_model, {*self.roles, *statistics}, means - statistics, precision)
+        variables = {*self.roles, *statistics}
+        self.removed: tuple[str, ...] = ()
+        try:
+            self._plan: Plan = make_plan(graph_model, variables, means - statistics, precision)
+        except Refusal as refusal:
+            rest = without_tail(graph_model, refusal.nodes, variables)
+            if rest is None:
+                raise
+            self.removed = tuple(sorted({node.op_type for node in refusal.nodes}))
+            graph_model = rest
+            self._plan = make_plan(graph_model, variables, means - statistics, precision)
         self.input_names, self.output_names = self._plan.inputs, self._plan.outputs
         self._types = _declared(graph_model, precision)
         read = {name for step in self._plan.steps for name in step.inputs}

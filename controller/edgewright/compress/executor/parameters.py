@@ -7,6 +7,7 @@ strides and the scales of Resize.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,3 +140,12 @@ def _written_out(node: Any, search: _Search) -> dict[int, str]:
 
 def _is_vector(tensor: Any) -> bool:
     return len([size for size in tensor.dims if size != 1]) == 1
+
+
+def reached_from(nodes: Iterable[Any], names: set[str]) -> set[str]:
+    """`names` and every tensor computed from them; `nodes` in topological order."""
+    reached = set(names)
+    for node in nodes:
+        if reached.intersection(node.input):
+            reached.update(name for name in node.output if name)
+    return reached

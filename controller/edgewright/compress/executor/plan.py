@@ -42,6 +42,20 @@ class Plan:
     constants: dict[str, Tensor]
 
 
+class Refusal(EdgewrightError):
+    """MODEL_UNSUPPORTED with the nodes it is about."""
+
+    def __init__(self, problems: Counter[str], nodes: list[Any]) -> None:
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(problems.items()))
+        super().__init__(
+            ErrorCode.MODEL_UNSUPPORTED,
+            f"the network cannot be trained here, it has: {listed}",
+            "levels without training (acc1) still work; to train, export the network without its post-processing, or "
+            "replace these operators by those listed in docs/operators.md",
+        )
+        self.nodes = nodes
+
+
 def make_plan(
     model: onnx.ModelProto,
     variables: Collection[str],
@@ -51,16 +65,18 @@ def make_plan(
     """The plan of a graph. `variables` are constants whose values may change between calls: nothing made of them is
     folded. BatchNormalizations that read `fixed_statistics` never renew them.
 
-    Raises MODEL_UNSUPPORTED, which lists every operator that is missing or asked for what it cannot do.
+    Raises Refusal, which lists every operator that is missing or asked for what it cannot do.
     """
     constants, types, problems = _held(model, variables, precision)
     operators, opset = load_operators(), opset_of(model)
     steps: list[Step] = []
+    refused: list[Any] = []
     for proto in in_order(model):
         name = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}::{proto.op_type}"
         known = operators.get(name)
         if known is None:
             problems[name] += 1
+            refused.append(proto)
             continue
         if proto.op_type == "Constant" and proto.output[0] in variables:
             continue
@@ -69,6 +85,7 @@ def make_plan(
             run = known.build(node)
         except Unsupported as reason:
             problems[str(reason)] += 1
+            refused.append(proto)
             continue
         trains = known.trains and not (proto.op_type == "BatchNormalization" and proto.input[3] in fixed_statistics)
         step = Step(proto.name or f"{proto.op_type} -> {proto.output[0]}", proto.op_type, run, *_ports(proto), trains)
@@ -77,7 +94,7 @@ def make_plan(
         else:
             steps.append(step)
     if problems:
-        raise _unsupported(problems)
+        raise Refusal(problems, refused)
     outputs = tuple(value.name for value in model.graph.output)
     needed = _alive(steps, outputs)
     inputs = tuple(value.name for value in true_inputs(model))
@@ -172,13 +189,3 @@ def _with_frees(steps: list[Step], inputs: Iterable[str], outputs: Iterable[str]
         if name in made and name and name not in outputs:
             frees[index].append(name)
     return [replace(step, frees=tuple(frees[index])) for index, step in enumerate(steps)]
-
-
-def _unsupported(problems: Counter[str]) -> EdgewrightError:
-    listed = ", ".join(f"{name} ({count})" for name, count in sorted(problems.items()))
-    return EdgewrightError(
-        ErrorCode.MODEL_UNSUPPORTED,
-        f"the network cannot be trained here, it has: {listed}",
-        "levels without training (acc1) still work; to train, export the network without its post-processing, or "
-        "replace these operators by those listed in docs/operators.md",
-    )
