@@ -51,6 +51,7 @@ class ErrorCode(str, Enum):
     # variants and compression
     VARIANT_UNKNOWN = "variant_unknown"
     LEVEL_UNKNOWN = "level_unknown"
+    RECIPE_INVALID = "recipe_invalid"
     TARGET_UNKNOWN = "target_unknown"
     COMPRESSION_FAILED = "compression_failed"
     # store
@@ -144,6 +145,7 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.LABEL_INVALID: _INPUT,
     ErrorCode.VARIANT_UNKNOWN: _UNKNOWN,
     ErrorCode.LEVEL_UNKNOWN: _INPUT,
+    ErrorCode.RECIPE_INVALID: _INPUT,
     ErrorCode.TARGET_UNKNOWN: _INPUT,
     ErrorCode.COMPRESSION_FAILED: _FAILED,
     ErrorCode.STORE_BUSY: _entry(EXIT_FAILED, "UNAVAILABLE"),

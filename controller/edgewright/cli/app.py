@@ -21,6 +21,7 @@ from edgewright.cli import (
     model,
     push,
     quickstart,
+    recipe,
     report,
     variant,
 )
@@ -44,6 +45,7 @@ app.command("quickstart", help=quickstart.HELP)(quickstart.quickstart)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
 app.command("compress", help=compress.HELP)(compress.compress)
+app.add_typer(recipe.app, name="recipe")
 app.add_typer(variant.app, name="variant")
 app.add_typer(device.app, name="device")
 app.command("push", help=push.HELP)(push.push)

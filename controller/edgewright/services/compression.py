@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgewright import __version__
-from edgewright.core.levels import Level, level
+from edgewright.core.levels import level
 from edgewright.core.names import BASE_VARIANT
 from edgewright.core.plain import to_plain
+from edgewright.core.recipe import Fp16, Quantize, Recipe, recipe_to_dict
 from edgewright.core.targets import int8_policy
 from edgewright.core.values import Dataset, OutputSpec, Part, ProgressCallback, Task
 from edgewright.services.datasets import parts_of
@@ -78,19 +79,19 @@ class CompressionService:
     def _one(
         self,
         model: ModelRecord,
-        item: Level,
+        item: Recipe,
         target: str,
         max_drop: float | None,
         dataset: Dataset | None,
         calibration_set: Dataset | None,
         progress: ProgressCallback,
     ) -> VariantRecord:
-        bound = item.bound_points if max_drop is None else max_drop
-        made_for = target if "quantize" in item.steps else ANY_TARGET
+        bound = item.max_drop if max_drop is None else max_drop
+        made_for = target if item.has(Quantize) else ANY_TARGET
         settings = {
             "program": __version__,
             "level": item.name,
-            "steps": list(item.steps),
+            "steps": recipe_to_dict(item)["steps"],
             "max_drop_points": bound,
             "policy": to_plain(int8_policy(target)) if made_for != ANY_TARGET else None,
             "model_sha256": model.artifact_sha256,
@@ -103,7 +104,7 @@ class CompressionService:
             known = self._workspace.store.variants.find(model.name, item.name, made_for)
             if known is not None and known.recipe_key == key:
                 return known
-            if dataset is None and "quantize" in item.steps:
+            if dataset is None and item.has(Quantize):
                 raise EdgewrightError(
                     ErrorCode.DATASET_REQUIRED,
                     f"level {item.name} of {model.name} needs images to calibrate with, and the model has no data set",
@@ -127,7 +128,7 @@ class CompressionService:
     def _make(
         self,
         model: ModelRecord,
-        item: Level,
+        item: Recipe,
         target: str,
         bound: float,
         dataset: Dataset | None,
@@ -138,7 +139,7 @@ class CompressionService:
         """Runs the level's one step; returns the facts of the variant."""
         base = self._workspace.store.artifacts.path_of(model.artifact_sha256)
         judge = self._judge(model, dataset, progress)
-        if "fp16" in item.steps:
+        if item.has(Fp16):
             from edgewright.compress.fp16 import to_fp16
 
             return _facts(to_fp16(base, destination, judge, progress), bound)
