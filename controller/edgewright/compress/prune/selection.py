@@ -41,9 +41,7 @@ def uniform(
     Raises OPTION_INVALID for a ratio outside 0..1.
     """
     if not 0 <= ratio < 1:
-        raise EdgewrightError(
-            ErrorCode.OPTION_INVALID, f"a pruning ratio is from 0 to below 1, not {ratio}", "try 0.3"
-        )
+        raise EdgewrightError(ErrorCode.OPTION_INVALID, f"a pruning ratio is from 0 to below 1, not {ratio}", "try 0.3")
     removal: dict[str, list[int]] = {}
     for group in analysis.groups:
         count = group.size - kept_width(group, ratio, alignment)

@@ -14,10 +14,10 @@ from edgewright.compress.prune.removal import Gone, Removal
 from edgewright.compress.prune.weights import ConstantReads, Use, rewrite_constants
 from edgewright.graph.batchnorm import drop_unused_initializers
 from edgewright.graph.channels.analysis import ChannelAnalysis, analyse
+from edgewright.graph.channels.facts import gather_facts
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.model_file import load_model, save_model
 from edgewright.graph.session import Array
-from edgewright.graph.shapes import concrete_shapes, infer_shapes
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
@@ -50,7 +50,7 @@ def prune(
     gone = Gone(analysis, removal)
     cut_channels(loaded, analysis, gone)
     size = save_model(loaded, destination)
-    macs, _ = count_macs(loaded, infer_shapes(loaded, concrete_shapes(loaded, input_size)))
+    macs, _ = count_macs(loaded, gather_facts(loaded, input_size).shapes)
     return PrunedModel(destination, gone.count, count_parameters(loaded), macs, size)
 
 
@@ -69,6 +69,7 @@ def cut_channels(model: onnx.ModelProto, analysis: ChannelAnalysis, gone: Gone) 
         sizes = [int(gone.kept(part).sum()) for part in split.parts]
         if any(gone.touches(part) for part in split.parts):
             _set_sizes(model, model.graph.node[split.node], sizes)
+    _override_shapes(model, analysis, gone)
     drop_unused_initializers(model)
     del model.graph.value_info[:]  # sizes of the original
 
@@ -107,6 +108,31 @@ def _counted(reads: ConstantReads, analysis: ChannelAnalysis, gone: Gone) -> dic
         if gone.touches(edit.vector):
             values.setdefault(use, reads.value(use).copy()).reshape(-1)[edit.flat] = count
     return values
+
+
+def _override_shapes(model: onnx.ModelProto, analysis: ChannelAnalysis, gone: Gone) -> None:
+    """Puts a Where before each node whose computed shape would come out wrong: new sizes where they are known, the
+    computed ones elsewhere.
+    """
+    wanted: dict[Use, dict[int, int]] = defaultdict(dict)
+    for edit in analysis.plan.overrides:
+        count = int(gone.kept(edit.vector).sum())
+        computed = edit.vector.size if edit.source is None else int(gone.kept(edit.source).sum())
+        if count != computed:
+            wanted[edit.node, edit.input][edit.flat] = count
+    for (number, place), sizes in sorted(wanted.items(), reverse=True):  # from the end: insertions shift numbers
+        node = model.graph.node[number]
+        rank = analysis.shapes[node.input[place]][0]
+        mask = np.array([flat in sizes for flat in range(rank)])
+        values = np.array([sizes.get(flat, 0) for flat in range(rank)], dtype=np.int64)
+        stem = f"{node.output[0]}_shape{place}"
+        model.graph.initializer.append(numpy_helper.from_array(mask, f"{stem}_known"))
+        model.graph.initializer.append(numpy_helper.from_array(values, f"{stem}_sizes"))
+        where = onnx.helper.make_node(
+            "Where", [f"{stem}_known", f"{stem}_sizes", node.input[place]], [stem], name=f"{stem}_where"
+        )
+        node.input[place] = stem
+        model.graph.node.insert(number, where)
 
 
 def _moved(indices: Array, kept: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class ChannelAnalysis:
     """`prunable_share` (0..1) is the share of parameters of which a removal can take some; `protected` tells the
     rest, weight by weight.
 
-    `plan` and `roots` (int64 [labels], 0 where a label stays) are what surgery needs.
+    `plan`, `roots` (int64 [labels], 0 where a label stays) and `shapes` (at batch 1) are what surgery needs.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -30,6 +31,7 @@ class ChannelAnalysis:
     prunable_share: float
     plan: Plan = field(repr=False)
     roots: Vector = field(repr=False)
+    shapes: Mapping[str, tuple[int, ...]] = field(repr=False)
 
     def group(self, name: str) -> ChannelGroup | None:
         """The group of that id; None where there is none."""
@@ -52,4 +54,5 @@ def analyse(model: onnx.ModelProto | Path, input_size: tuple[int, int] | None = 
     free = {label for group in groups if group.size > 1 for label in group.labels}
     roots = np.array([root if root in free else 0 for root in roots.tolist()], dtype=np.int64)
     protected, share = protected_parameters(flow, loaded, roots)
-    return ChannelAnalysis(tuple(group for group in groups if group.size > 1), protected, share, flow.plan, roots)
+    groups = tuple(group for group in groups if group.size > 1)
+    return ChannelAnalysis(groups, protected, share, flow.plan, roots, facts.shapes)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from edgewright.graph.channels.labels import Axes, Vector
+
+# Labels laid out over several axes.
+Table = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def blocks(before: Sequence[int], after: Sequence[int]) -> list[Block]:
     return _without_ones(found, before, after)
 
 
-def spread(block: Block, axes: Axes, before: Sequence[int], after: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]] | None:
+def spread(block: Block, axes: Axes, before: Sequence[int], after: Sequence[int]) -> Table | None:
     """The labels of the block's one labelled input axis laid out over its output axes; None without labels."""
     labelled = [k for k in block.inputs if axes[k] is not None]
     if not labelled:
@@ -64,12 +68,12 @@ def spread(block: Block, axes: Axes, before: Sequence[int], after: Sequence[int]
     return full.reshape([after[k] for k in block.outputs])
 
 
-def varying_axes(table: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> list[int]:
+def varying_axes(table: Table) -> list[int]:
     """Axes along which the labels are not all equal."""
     return [axis for axis in range(table.ndim) if not (table == table.take([0], axis=axis)).all()]
 
 
-def along(table: np.ndarray[tuple[int, ...], np.dtype[np.int64]], axis: int) -> Vector:
+def along(table: Table, axis: int) -> Vector:
     """The labels along one axis, at the first position of the others."""
     index: list[int | slice] = [0] * table.ndim
     index[axis] = slice(None)

@@ -10,8 +10,8 @@ import onnx
 
 from edgewright.graph.channels.facts import Facts
 from edgewright.graph.channels.labels import Axes, Labels, Vector
-from edgewright.graph.channels.origins import Axis, OriginTracer, SizeOf, Written
-from edgewright.graph.channels.plan import CountEdit, Plan, Role, Slot
+from edgewright.graph.channels.origins import Axis, Origin, OriginTracer, SizeOf, Written
+from edgewright.graph.channels.plan import CountEdit, OverrideEdit, Plan, Role, Slot
 from edgewright.graph.session import Array
 
 # Where one axis is cut into several (heads, groups): which of the new axes keeps labels of its own, counted from
@@ -144,13 +144,14 @@ class Flow:
         if isinstance(origin, Written):
             if vector is not None:
                 self.plan.counts.append(CountEdit(origin.node, origin.input, origin.flat, vector, sign))
+        elif vector is not None and sign == 1:
+            source = self.axes(origin.tensor)[origin.axis] if isinstance(origin, SizeOf) else None
+            self.plan.overrides.append(OverrideEdit(self.number, index, flat, vector, source))
+            if not isinstance(origin, SizeOf):
+                self.protect_sources(origin.sources)
         elif isinstance(origin, SizeOf):
-            source = self.axes(origin.tensor)[origin.axis]
-            if source is None or vector is None or source.size != vector.size or sign != 1:
-                self.protect(vector, "its size is set by another axis")
-                self.protect(source, "its size is read where no channel is")
-            else:
-                self.unite(source, vector)
+            self.protect(vector, "its size is set by another axis")
+            self.protect_sources(frozenset({(origin.tensor, origin.axis)}))
         else:
             self.protect(vector, "its size is computed")
             self.protect_sources(origin.sources)

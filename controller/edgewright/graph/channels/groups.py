@@ -58,9 +58,9 @@ def channel_groups(flow: Flow, roots: Vector) -> tuple[ChannelGroup, ...]:
     """All groups, in the order of their first producers. Channels that reach no producer make none."""
     uses: dict[int, list[tuple[int, tuple[int, ...]]]] = defaultdict(list)
     for index, slot in enumerate(flow.plan.slots):
-        labels = roots[slot.vector]
-        order = np.argsort(labels, kind="stable")
-        found, starts = np.unique(labels[order], return_index=True)
+        along = roots[slot.vector]
+        order = np.argsort(along, kind="stable")
+        found, starts = np.unique(along[order], return_index=True)
         for label, positions in zip(found.tolist(), np.split(order, starts[1:]), strict=True):
             if label != KEEP:
                 uses[label].append((index, tuple(positions.tolist())))

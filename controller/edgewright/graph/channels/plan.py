@@ -41,6 +41,19 @@ class CountEdit:
 
 
 @dataclass(frozen=True)
+class OverrideEdit:
+    """Element `flat` of the computed shape at `input` must be the number of labels left in `vector`; computed as
+    it is, it will be the number left in `source` (None: the old number).
+    """
+
+    node: int
+    input: int
+    flat: int
+    vector: Vector
+    source: Vector | None
+
+
+@dataclass(frozen=True)
 class IndexEdit:
     """The constant indices at `input` point into an axis labelled `vector`: removed ones go, others move."""
 
@@ -71,6 +84,7 @@ class Plan:
 
     slots: list[Slot] = field(default_factory=list)
     counts: list[CountEdit] = field(default_factory=list)
+    overrides: list[OverrideEdit] = field(default_factory=list)
     indices: list[IndexEdit] = field(default_factory=list)
     groups: list[GroupEdit] = field(default_factory=list)
     splits: list[SplitEdit] = field(default_factory=list)

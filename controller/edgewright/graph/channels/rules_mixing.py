@@ -43,6 +43,11 @@ def layer_normalization(flow: Flow) -> None:
     """Mean and variance are taken over the last axes: these channels cannot go without changing the others."""
     rank = len(flow.axes(flow.node.input[0]))
     first = int(flow.attribute("axis", -1)) % rank
+    last = flow.axes(flow.node.input[0])[-1]
+    if last is not None:
+        for index in (1, 2):
+            if flow.has_input(index) and flow.is_initializer(flow.node.input[index]):
+                flow.slot(index, len(flow.shape(flow.node.input[index])) - 1, last, Role.FOLLOWER)
     flow.put(flow.node.output[0], _mixed(flow, range(first, rank), "normalised over these channels"))
 
 
@@ -72,7 +77,7 @@ def local_response(flow: Flow) -> None:
     flow.put(flow.node.output[0], _mixed(flow, [1], "normalised by neighbouring channels"))
 
 
-_REDUCTIONS = "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
+_REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
 
 
 @rule(*(f"Reduce{name}" for name in _REDUCTIONS), "ArgMax", "ArgMin")
@@ -101,16 +106,15 @@ def reduce(flow: Flow) -> None:
 def pool(flow: Flow) -> None:
     """Image axes are pooled, channels pass."""
     rank = len(flow.shape(flow.node.input[0]))
-    axes = _mixed(flow, range(2, rank), "channels lie along a pooled axis")
+    axes = (*_mixed(flow, range(2, rank), "channels lie along a pooled axis")[:2], *(None,) * (rank - 2))
     for name in flow.node.output:
         if name:
             flow.put(name, axes)
 
 
 def _mixed(flow: Flow, mixed: Iterable[int], reason: str) -> Axes:
-    """Protects these axes of the first input; labels of all other axes."""
-    axes = list(flow.axes(flow.node.input[0]))
+    """Protects these axes of the first input; its labels, the protected ones too, so that they tell why."""
+    axes = flow.axes(flow.node.input[0])
     for axis in mixed:
         flow.protect(axes[axis], reason)
-        axes[axis] = None
-    return tuple(axes)
+    return axes

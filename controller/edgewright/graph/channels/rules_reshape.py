@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgewright.graph.channels.blocks import Block, along, blocks, spread, varying_axes
+import numpy as np
+
+from edgewright.graph.channels.blocks import Block, Table, along, blocks, spread, varying_axes
 from edgewright.graph.channels.flow import Flow, Unproven
 from edgewright.graph.channels.labels import Vector
 from edgewright.graph.channels.rules import rule
@@ -73,11 +75,9 @@ def _choose(flow: Flow, block: Block, varying: list[int]) -> int:
     return wanted if wanted in varying else varying[-1]
 
 
-def _tie(flow: Flow, table: object, chosen: int) -> None:
+def _tie(flow: Flow, table: Table, chosen: int) -> None:
     """Positions that are equal along `chosen` go together."""
-    import numpy as np
-
-    rows = np.moveaxis(np.asarray(table, dtype=np.int64), chosen, 0)
+    rows = np.moveaxis(table, chosen, 0)
     rows = rows.reshape(rows.shape[0], -1)
     for column in range(1, rows.shape[1]):
         flow.unite(rows[:, 0], rows[:, column])
@@ -115,8 +115,6 @@ def depth_to_space(flow: Flow) -> None:
 @rule("SpaceToDepth")
 def space_to_depth(flow: Flow) -> None:
     """Channels repeat for every position of a block."""
-    import numpy as np
-
     source, output = flow.node.input[0], flow.node.output[0]
     vector = flow.axes(source)[1]
     side = int(flow.attribute("blocksize"))
