@@ -131,3 +131,38 @@ def test_operators_between_float_ones_stay_float() -> None:
     )
 
     assert kinds(model, placement) == ["Conv", "Conv"]
+
+
+def test_islands_that_do_not_earn_their_conversions_stay_float() -> None:
+    """Between operators without 8-bit form a thin convolution returns to float, a thick one stays on 8 bits."""
+    model = tidy(
+        graph(
+            [
+                helper.make_node("Conv", ["x", "thin"], ["c1"]),
+                helper.make_node("HardSwish", ["c1"], ["h1"]),
+                helper.make_node("Conv", ["h1", "thick"], ["c2"], pads=[1] * 4),
+                helper.make_node("HardSwish", ["c2"], ["y"]),
+            ],
+            {"thin": (8, 8, 1, 1), "thick": (8, 8, 3, 3)},
+            "y",
+        )
+    )
+    shapes = infer_shapes(model, concrete_shapes(model))
+
+    # Both convert 2 * 8 * 256 elements; the thin one does 4 multiply-accumulates for each, the thick one 36.
+    placement = place(model, shapes, True, None, macs_per_conversion=20.0)
+
+    assert [layer.weight for layer in placement.layers] == ["thick"]
+    assert ["costs more than it saves" in layer.reason for layer in placement.float_layers] == [True]
+    assert not placement.hopeless
+
+
+def test_a_network_of_thin_islands_is_quantised_all_the_same() -> None:
+    """Where no island earns its conversions the file still gets smaller, and the placement is called hopeless."""
+    model = tidy(classifier())
+    shapes = infer_shapes(model, concrete_shapes(model))
+
+    placement = place(model, shapes, True, None, macs_per_conversion=1e9)
+
+    assert len(placement.layers) == 3
+    assert placement.hopeless

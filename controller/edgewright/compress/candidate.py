@@ -68,7 +68,13 @@ class Workshop:
     def make(self, choice: Choice, destination: Path) -> Placement:
         """Writes the Q/DQ file of `choice`; returns where it is quantised."""
         model = load_model(self._source)
-        placement = place(model, self._shapes, self._classification, dict(choice.keep_float))
+        placement = place(
+            model,
+            self._shapes,
+            self._classification,
+            dict(choice.keep_float),
+            self._policy.macs_per_conversion,
+        )
         if choice.bias_corrected and self._weights is None:
             self._weights = layer_weights(model, placement)
         quantised = insert_qdq(model, placement, self.ranges(choice.method), self._policy)

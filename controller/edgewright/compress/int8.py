@@ -17,7 +17,7 @@ from edgewright.compress.mixed_precision import grow_float, rank_layers
 from edgewright.compress.placement import FloatLayer, Placement, place
 from edgewright.compress.qdq import FusedOps, fused_ops
 from edgewright.compress.ranges import METHODS
-from edgewright.core.targets import int8_policy
+from edgewright.core.targets import Int8Policy, int8_policy
 from edgewright.core.values import ProgressCallback, ProgressEvent, no_progress
 from edgewright.graph.cost import count_macs, count_parameters
 from edgewright.graph.files import atomic_file
@@ -104,7 +104,7 @@ def quantize_int8(
     _check_input(float_model)
     shapes = known_shapes(float_model, concrete_shapes(float_model, options.input_size))
     kept = dict.fromkeys(options.keep_float, "asked for")
-    placement = place(float_model, shapes, judge.classification, kept)
+    placement = place(float_model, shapes, judge.classification, kept, policy.macs_per_conversion)
     if not placement.layers:
         raise EdgewrightError(
             ErrorCode.COMPRESSION_FAILED,
@@ -152,7 +152,7 @@ def quantize_int8(
         tuning_samples=bench.samples,
         calibration_samples=statistics.samples,
         tried=tried,
-        notes=() if policy.can_win else (f"INT8 is not expected to be faster on {options.target}: {policy.reason}",),
+        notes=_notes(policy, options.target, best.placement),
     )
 
 
@@ -228,6 +228,14 @@ def _check_input(model: object) -> None:
             f"INT8 needs a network with one float32 input; found {found or 'none'}",
             "export the network with one image input",
         )
+
+
+def _notes(policy: Int8Policy, target: str, placement: Placement) -> tuple[str, ...]:
+    if not policy.can_win:
+        return (f"INT8 is not expected to be faster on {target}: {policy.reason}",)
+    if placement.hopeless:
+        return ("INT8 is not expected to be faster: its layers are too small for the conversions around them",)
+    return ()
 
 
 def _mean_tensors(placement: Placement, shapes: dict[str, tuple[int | None, ...]]) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import prod
 
 import onnx
 
+from edgewright.compress.islands import elements, islands_of
 from edgewright.graph.cost import node_macs
 from edgewright.graph.index import GraphIndex
 from edgewright.graph.shapes import Shape
@@ -79,6 +79,7 @@ class Placement:
     layers: tuple[Layer, ...]
     float_layers: tuple[FloatLayer, ...]
     macs: int
+    hopeless: bool = False
 
     @property
     def ops(self) -> tuple[str, ...]:
@@ -90,6 +91,7 @@ def place(
     shapes: dict[str, Shape],
     classification: bool,
     keep_float: dict[str, str] | None = None,
+    macs_per_conversion: float = 0.0,
 ) -> Placement:
     """Chooses what is quantised. `keep_float` maps names of anchors to the reason why they stay float.
 
@@ -111,6 +113,13 @@ def place(
         else:
             anchors[node.name] = node
     chosen = _islands(index, anchors, shapes)
+    losing = _losing(index, anchors, chosen, shapes, macs_per_conversion)
+    hopeless = bool(losing) and len(losing) == len(anchors)
+    if losing and not hopeless:
+        for name in losing:
+            reason = "converting to and from 8 bits costs more than it saves"
+            float_layers.append(FloatLayer(name, anchors.pop(name).op_type, reason))
+        chosen = _islands(index, anchors, shapes)
     layers = tuple(_layer(node, index, chosen, shapes) for node in anchors.values())
     tensors: dict[str, None] = {}
     for node in index.nodes:
@@ -119,7 +128,7 @@ def place(
         for name in (*index.activations(_data_inputs(node)), *node.output):
             if name and not _absorbed(name, index, chosen):
                 tensors[name] = None
-    return Placement(tuple(chosen), tuple(tensors), layers, tuple(float_layers), total)
+    return Placement(tuple(chosen), tuple(tensors), layers, tuple(float_layers), total, hopeless)
 
 
 def _islands(
@@ -141,15 +150,32 @@ def _islands(
     return chosen
 
 
+def _losing(
+    index: GraphIndex,
+    anchors: dict[str, onnx.NodeProto],
+    chosen: Collection[str],
+    shapes: dict[str, Shape],
+    macs_per_conversion: float,
+) -> list[str]:
+    """Anchors of islands that do not earn their conversions."""
+    return [
+        name
+        for island in islands_of(index, chosen, shapes)
+        if island.macs < macs_per_conversion * island.converted
+        for name in island.nodes
+        if name in anchors
+    ]
+
+
 def _fed(node: onnx.NodeProto, index: GraphIndex, chosen: Collection[str], shapes: dict[str, Shape]) -> bool:
-    result = _elements(shapes.get(node.output[0]))
+    result = elements(shapes.get(node.output[0]))
     from_island = 0
     for name in index.activations(_data_inputs(node)):
         maker = index.producer.get(name)
         if maker is not None and maker.name in chosen:
             from_island += 1
             continue
-        size = _elements(shapes.get(name))
+        size = elements(shapes.get(name))
         if result is None or size is None or size * _GATE_RATIO > result:
             return False
     return from_island > 0
@@ -188,12 +214,12 @@ def _is_gate(node: onnx.NodeProto, index: GraphIndex, shapes: dict[str, Shape]) 
         return False
     if node.op_type != "Conv" and len(own) != 2:
         return False
-    size = _elements(own)
+    size = elements(own)
     frontier, depth = index.readers(node), 0
     while frontier and depth < 8:
         following: list[onnx.NodeProto] = []
         for reader in frontier:
-            result = _elements(shapes.get(reader.output[0]))
+            result = elements(shapes.get(reader.output[0]))
             if reader.op_type == "Mul" and size and result and result >= 4 * size:
                 return True
             if result is not None and size and result <= 64 * size:
@@ -255,9 +281,3 @@ def _data_inputs(node: onnx.NodeProto) -> list[str]:
     if node.op_type in ANCHOR_OPS or node.op_type in _ONE_DATA_INPUT:
         return list(node.input[:1])
     return list(node.input)
-
-
-def _elements(shape: Shape | None) -> int | None:
-    if shape is None or None in shape:
-        return None
-    return prod(size for size in shape if size is not None)

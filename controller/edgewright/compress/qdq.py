@@ -51,6 +51,8 @@ def insert_qdq(
             f"INT8 needs opset {LOWEST_KEPT} or newer; the model has {opset_of(model)}",
             "export it again with opset 17",
         )
+    if not placement.nodes:
+        return model
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
