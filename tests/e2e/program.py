@@ -89,14 +89,21 @@ class Agent:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def code(self) -> str:
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """The JSON answer of another `edgewright-agent` command on the same state folder."""
         done = subprocess.run(
-            [sys.executable, "-m", "edgewright_agent", "pair", "--state", str(self.state), "--json"],
+            [sys.executable, "-m", "edgewright_agent", *arguments, "--state", str(self.state)],
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
-        return str(json.loads(done.stdout)["code"])
+        assert done.returncode == 0, done.stdout + done.stderr
+        answer = json.loads(done.stdout)
+        assert isinstance(answer, dict)
+        return answer
+
+    def code(self) -> str:
+        return str(self.command("pair", "--json")["code"])
 
     def kill(self) -> None:
         self.process.kill()

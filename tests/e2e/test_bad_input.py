@@ -193,17 +193,29 @@ def test_code_of_another_agent(program: Program, agent: Agent, tmp_path: Path) -
     assert (status, code) == (1, "certificate_mismatch")
 
 
-def test_agent_that_lost_its_keys(program: Program, tmp_path: Path) -> None:
-    """An agent with new keys at a known address is not trusted."""
+def test_agent_with_another_certificate(program: Program, tmp_path: Path) -> None:
+    """Another agent at a known address is not trusted, and that is what the error says."""
+    program.json("model", "add", "m", str(save_network(tmp_path / "net.onnx")))
     with serving(tmp_path / "first") as first:
         program.json("device", "add", "b", first.address, "--code", first.code())
         port = first.port
     with serving(tmp_path / "second", "--port", str(port)):
-        status, code, _ = program.fails("bench", "m@base", "--device", "b")
+        pushed = program.run("--json", "push", "m@base", "b")
+
+    assert pushed.status == 1
+    assert pushed.json()["results"][0]["error"]["code"] == "certificate_mismatch"
+
+
+def test_revoked_controller(program: Program, tmp_path: Path) -> None:
+    """A controller that the agent revoked is told so, and how to pair again."""
+    with serving(tmp_path / "state") as agent:
+        program.json("device", "add", "b", agent.address, "--code", agent.code())
+        listed = agent.command("controllers", "list", "--json")
+        agent.command("controllers", "revoke", listed["controllers"][0]["fingerprint"], "--json")
         shown = program.json("device", "show", "b")
 
-    assert (status, code) == (2, "model_unknown")
     assert not shown["online"]
+    assert "does not trust" in shown["offline_reason"]
 
 
 def test_agent_down(program: Program, tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from typing import Any, Self
 
 import grpc
 
+from edgewright.devices.address import Address
+from edgewright.devices.diagnosis import PROBE_SECONDS, explain
 from edgewright_contract import agent_pb2 as pb
 from edgewright_contract import agent_pb2_grpc as rpc
 from edgewright_contract import convert
+from edgewright_contract.errors import ErrorCode
 from edgewright_contract.errors_grpc import error_from_rpc
 from edgewright_contract.values import (
     BenchmarkPlan,
@@ -32,12 +35,17 @@ DEPLOY_SECONDS = 180.0  # loading a large model on a slow board
 
 
 class AgentClient:
-    """A connection to one agent; a context manager."""
+    """A connection to one agent; a context manager.
 
-    def __init__(self, channel: grpc.Channel, address: str) -> None:
-        self._channel = channel
-        self._stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+    `open_channel` makes a new channel; `pinned` is the agent's certificate (PEM), None for plain text.
+    """
+
+    def __init__(self, open_channel: Callable[[], grpc.Channel], address: Address, pinned: bytes | None = None) -> None:
+        self._open_channel = open_channel
+        self._channel = open_channel()
+        self._stub = rpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
         self.address = address
+        self._pinned = pinned
 
     def __enter__(self) -> Self:
         return self
@@ -128,4 +136,17 @@ class AgentClient:
         try:
             yield
         except grpc.RpcError as failure:
-            raise error_from_rpc(failure, self.address) from failure
+            error = error_from_rpc(failure, str(self.address))
+            if error.code is ErrorCode.DEVICE_UNREACHABLE and self._pinned is not None:
+                error = explain(error, self.address, self._pinned, self._answers)
+            raise error from failure
+
+    def _answers(self) -> bool:
+        """Whether a call on a new connection succeeds."""
+        with self._open_channel() as channel:
+            stub = rpc.AgentStub(channel)  # type: ignore[no-untyped-call]
+            try:
+                stub.Describe.future(pb.DescribeRequest(), timeout=PROBE_SECONDS).result()
+            except grpc.RpcError:
+                return False
+        return True

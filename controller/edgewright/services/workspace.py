@@ -66,9 +66,9 @@ class Workspace:
                     f"device {device.name} is registered in plain text at {address}, which is not loopback",
                     f"pair with it: edgewright device remove {device.name}, then device add with --code",
                 )
-            return AgentClient(open_insecure(address), device.address)
-        channel = open_secure(address, self.identity, device.certificate_pem.encode())
-        return AgentClient(channel, device.address)
+            return AgentClient(lambda: open_insecure(address), address)
+        pinned = device.certificate_pem.encode()
+        return AgentClient(lambda: open_secure(address, self.identity, pinned), address, pinned)
 
 
 def waiting(progress: ProgressCallback) -> Callable[[], None]:
