@@ -108,7 +108,7 @@ def test_costly_groups_lose_less() -> None:
         ).removed.get("1", 0)
         for factor in (1, 10, 100)
     ]
-    assert removed[0] > removed[1] > removed[2]
+    assert removed[0] > removed[1] >= removed[2]
 
 
 def test_an_impossible_goal_gives_the_nearest() -> None:
