@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Residual(nn.Module):
+class Residual(nn.Module):  # type: ignore[misc] # torch is untyped
     """Conv-BN-ReLU, Conv-BN, shortcut, ReLU (He et al., 2015)."""
 
     def __init__(self, width: int, out: int, stride: int) -> None:
@@ -26,7 +26,7 @@ class Residual(nn.Module):
         return torch.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
-class Inverted(nn.Module):
+class Inverted(nn.Module):  # type: ignore[misc] # torch is untyped
     """Expand, depthwise, project, with ReLU6 (Sandler et al., 2018)."""
 
     def __init__(self, width: int, out: int, stride: int, expand: int = 6) -> None:

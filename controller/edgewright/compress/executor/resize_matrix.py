@@ -33,9 +33,8 @@ def source_coordinates(rule: AxisRule, size: int, result: int, scale: float, roi
     if rule.coordinates == "asymmetric":
         return place / scale
     if rule.coordinates == "align_corners":
-        # The length that the scale asks for, which is not whole when a scale was given.
-        length = scale * size
-        return place * (size - 1) / (length - 1) if length > 1 else np.zeros_like(place)
+        # As onnxruntime: by the output's whole size. ONNX's reference takes scale * size, which need not be whole.
+        return place * (size - 1) / (result - 1) if result > 1 else np.zeros_like(place)
     if rule.coordinates == "tf_crop_and_resize":
         first, last = roi
         if result > 1:
