@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgewright.cli.session import session_of
-from edgewright.cli.tables import show_comparison
+from edgewright.cli.tables import show_comparison, show_evaluations
 
 HELP = """Everything measured of a model: latest benchmark and evaluation of each variant on each device.
 
@@ -34,6 +34,8 @@ def report(
     if document["benchmarks"]:
         show_comparison(session.terminal, document)
     else:
+        if document["evaluations"]:
+            show_evaluations(session.terminal, document["evaluations"])
         session.terminal.line(f"No benchmark yet: edgewright bench {model}@base {model}@acc1 --device NAME")
     if html is not None:
         session.terminal.line(f"Report: {html}")

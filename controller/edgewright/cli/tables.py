@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgewright.cli.terminal import Terminal
-from edgewright.core.formatting import duration, percent, size, speedup
+from edgewright.core.formatting import MISSING, duration, percent, size, speedup
 
 COLUMNS = ["variant", "device", ">size", ">accuracy", ">p50", ">p90", ">speed-up", "verdict"]
 
@@ -100,6 +100,9 @@ def _speedup(result: dict[str, Any]) -> str:
 
 
 def _with_interval(result: dict[str, Any]) -> str:
+    """The metric in its own unit: a share as per cent with its interval, closeness to the baseline in decibels."""
     if result["value"] is None:
-        return "-"
+        return "equal" if result["metric"] == "sqnr_db" and result["cosine"] is not None else MISSING
+    if result["metric"] == "sqnr_db":
+        return f"{result['value']:.1f} dB"
     return f"{percent(result['value'])} [{percent(result['low'])}, {percent(result['high'])}]"

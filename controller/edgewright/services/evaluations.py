@@ -54,6 +54,8 @@ class EvaluationService:
         progress: ProgressCallback,
     ) -> list[dict[str, Any]]:
         """Results of every variant on every device (none: on this machine, marked as such)."""
+        from edgewright.tasks.registry import plugin_for
+
         names = [parse_variant(label) for label in dict.fromkeys(labels)]
         models = {name.model for name in names}
         if len(models) != 1:
@@ -68,6 +70,9 @@ class EvaluationService:
         ]
         # The baseline goes first, since every other variant is compared with it.
         ordered = sorted((str(name) for name in names), key=lambda label: not label.endswith(f"@{BASE_VARIANT}"))
+        if plugin_for(model.task) is None and BASE_VARIANT not in {name.name for name in names}:
+            # Such a network has no metric but its closeness to the baseline, whose outputs are therefore needed.
+            ordered.insert(0, f"{model.name}@{BASE_VARIANT}")
         for label in ordered:
             self._variants.show(label, None)
         inputs = self._images(model, dataset_name, limit, progress)
