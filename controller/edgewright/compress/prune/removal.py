@@ -41,7 +41,7 @@ class Gone:
         self._gone = np.isin(analysis.roots, np.array(labels, dtype=np.int64)) & (analysis.roots != 0)
         self.count = len(set(labels))
         for tensor, vectors in analysis.plan.axes.items():
-            if any(not self.kept(vector).any() for vector in vectors):
+            if any(vector is not None and not self.kept(vector).any() for vector in vectors):
                 raise EdgewrightError(
                     ErrorCode.OPTION_INVALID,
                     f"nothing would be left of tensor {tensor!r}",

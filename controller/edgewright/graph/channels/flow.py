@@ -97,9 +97,8 @@ class Flow:
                 vector = None
             kept.append(None if vector is not None and not vector.any() else vector)
         self._axes[name] = tuple(kept)
-        found = [vector for vector in kept if vector is not None]
-        if found:
-            self.plan.axes[name] = found
+        if any(vector is not None for vector in kept):
+            self.plan.axes[name] = self._axes[name]
 
     def slot(self, index: int, axis: int, vector: Vector, role: Role) -> None:
         """Axis `axis` of the initializer at input `index` is labelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from edgewright.graph.channels.labels import Vector
+from edgewright.graph.channels.labels import Axes, Vector
 
 
 class Role(Enum):
@@ -88,5 +88,5 @@ class Plan:
     indices: list[IndexEdit] = field(default_factory=list)
     groups: list[GroupEdit] = field(default_factory=list)
     splits: list[SplitEdit] = field(default_factory=list)
-    # Labelled axes of activations: tensor name -> vectors; none of them may lose all its channels.
-    axes: dict[str, list[Vector]] = field(default_factory=dict)
+    # Labels of activations that have any, by name; none of these axes may lose all its channels.
+    axes: dict[str, Axes] = field(default_factory=dict)
