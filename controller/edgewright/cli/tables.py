@@ -93,10 +93,10 @@ def show_comparison(terminal: Terminal, document: dict[str, Any]) -> None:
 
 
 def _speedup(result: dict[str, Any]) -> str:
-    text = speedup(result["speedup"])
-    if result["speedup"] is None or result["significant"]:
-        return text
-    return f"{text} (no significant difference)"
+    interval = result["speedup"]
+    if interval is None or result["significant"]:
+        return speedup(interval)
+    return f"no difference ({interval['low']:.2f} to {interval['high']:.2f})"
 
 
 def _with_interval(result: dict[str, Any]) -> str:
