@@ -43,7 +43,9 @@ def build_executor(
 
 class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
     """`trainable` maps the ONNX name of each weight to its parameter, `roles` to what it is (weight, bias, scale,
-    shift, slope, or extra). `statistics` are the running means and variances that training mode renews.
+    shift, slope, or extra). `statistics` are the running means and variances that training mode renews. Where several
+    BatchNormalizations read the same ones (`fixed_statistics` has the means), nobody can say whose they are: these
+    layers always use what the file holds.
 
     Inputs are positional, in the order of `input_names`; float inputs may have any float type.
 
@@ -86,6 +88,7 @@ class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
         for name in sorted(statistics & read):
             self.register_buffer(self._key(name), to_torch(held[name], precision))
         self._statistics = tuple(sorted(statistics & read))
+        self.fixed_statistics = frozenset((means - statistics) & read)
         for name, value in self._plan.constants.items():
             if value.is_floating_point():
                 self.register_buffer(self._key(name), value, persistent=False)

@@ -15,7 +15,8 @@ def batch_norm(node: Node) -> Run:
     node.refuse_unless(not any(node.asked(index) for index in range(1, 5)), "training outputs")
     node.refuse_unless(not node.attribute("training_mode", 0), "training_mode 1")
     epsilon = node.attribute("epsilon", 1e-5)
-    momentum = 1 - node.attribute("momentum", 0.9)  # torch counts the share of the new statistics
+    # torch counts the share of the new statistics; rounded because 0.9 in single precision is 0.89999998.
+    momentum = round(1 - node.attribute("momentum", 0.9), 6)
 
     def run(x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, training: bool = False) -> Tensor:
         return functional.batch_norm(x, mean, variance, scale, shift, training, momentum, epsilon)
