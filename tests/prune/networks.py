@@ -167,6 +167,30 @@ def attention() -> onnx.ModelProto:
     return b.model(y, ["N", 5])
 
 
+def normalised() -> onnx.ModelProto:
+    """GroupNormalization as one operator, and as exporters spell it: a cut into groups and InstanceNormalization."""
+    b = Builder(opset=21)
+    parameters = [b.constant(b.rng.uniform(0.5, 1.5, 24), np.float32) for _ in range(2)]
+    x = b.add("GroupNormalization", [b.conv("x", 3, 24), *parameters], num_groups=8)
+    x = b.add("Reshape", [b.conv(b.add("Relu", [x]), 24, 16), b.constant([0, 4, -1])])
+    parameters = [b.constant(b.rng.uniform(0.5, 1.5, 4), np.float32) for _ in range(2)]
+    x = b.add("InstanceNormalization", [x, *parameters])
+    x = b.add("Reshape", [x, b.constant([1, 16, SIDE, SIDE])])
+    factor, shift = (b.constant(b.rng.uniform(0.5, 1.5, (16, 1, 1)), np.float32) for _ in range(2))
+    return b.head(b.add("Add", [b.add("Mul", [x, factor]), shift]), 16)
+
+
+def recurrent() -> onnx.ModelProto:
+    """Columns of an image read by an LSTM, as text recognisers do."""
+    b = Builder()
+    x = b.add("Relu", [b.conv("x", 3, 12)])
+    x = b.add("MaxPool", [x], kernel_shape=[SIDE, 1])
+    x = b.add("Transpose", [b.add("Squeeze", [x, b.constant([2])])], perm=[2, 0, 1])
+    weights = [b.weight(1, 20, 12), b.weight(1, 20, 5), b.weight(1, 40)]
+    _, last, _ = b.add("LSTM", [x, *weights], outputs=3, hidden_size=5)
+    return b.model(last, [1, 1, 5])
+
+
 def speaking() -> onnx.ModelProto:
     """A scalar added after the convolution and a sigmoid: zeroed channels still say something."""
     b = Builder()
@@ -189,7 +213,19 @@ def faint(scale: float = 1e-6) -> onnx.ModelProto:
 
 NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
     function.__name__: function
-    for function in (residual, mobile, shuffle, grouped, dense, decoder, attention, speaking, faint)
+    for function in (
+        residual,
+        mobile,
+        shuffle,
+        grouped,
+        dense,
+        decoder,
+        attention,
+        normalised,
+        recurrent,
+        speaking,
+        faint,
+    )
 }
 
 

@@ -79,18 +79,23 @@ def test_outputs_are_protected_with_their_name() -> None:
     assert head.reason.startswith("network output gemm")
 
 
+def test_group_normalization_goes_by_groups() -> None:
+    """Eight groups of three channels, and four groups of four when it is spelled out."""
+    first, second = analyse(NETWORKS["normalised"]()).groups
+
+    assert (first.size, first.width) == (8, 3)
+    assert (second.size, second.width) == (4, 4)
+
+
 def test_unknown_operator_protects_and_says_so() -> None:
     """What is not known is not guessed."""
     b = Builder()
-    x = b.conv("x", 3, 16)
-    x = b.add("GroupNormalization", [x, b.weight(4), b.weight(4)], num_groups=4)
-    b.opset = 18
-    model = b.head(x, 16)
+    x = b.add("MeanVarianceNormalization", [b.conv("x", 3, 16)])
 
-    analysis = analyse(model)
+    analysis = analyse(b.head(x, 16))
 
     assert analysis.groups == ()
-    assert any("GroupNormalization is an operator without a rule" in item.reason for item in analysis.protected)
+    assert any("MeanVarianceNormalization is an operator without a rule" in item.reason for item in analysis.protected)
 
 
 def test_nested_graphs_protect_what_they_read() -> None:

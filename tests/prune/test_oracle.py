@@ -91,6 +91,19 @@ def test_a_branch_folded_into_a_faint_convolution_is_proven_too(tmp_path: Path) 
     assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).awakened
 
 
+def test_a_faint_branch_is_proven_beside_a_loud_one(tmp_path: Path) -> None:
+    """What moves the outputs elsewhere does not hide that one branch is too faint to be seen."""
+    b = Builder()
+    x = b.add("Relu", [b.conv(b.conv("x", 3, 8), 8, 8)])
+    branch = b.conv(b.add("Relu", [b.conv(x, 8, 32, 1)]), 32, 8, 1)
+    x = b.add("Add", [x, b.add("Mul", [branch, b.constant(np.full((8, 1, 1), 1e-6), np.float32)])])
+    original = saved(b.head(x, 8), tmp_path)
+    removal = _half(original)
+    prune(original, removal, tmp_path / "pruned.onnx")
+
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).awakened
+
+
 def test_a_vacuous_check_is_refused(tmp_path: Path) -> None:
     """Channels that never say anything prove nothing: their consumer multiplies by exact zeros."""
     b = Builder()

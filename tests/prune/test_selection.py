@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewright.compress.prune.importance import WEIGHT_SCORES, fpgm, l1, l2, weight_importance
-from edgewright.compress.prune.selection import kept_width, uniform
+from edgewright.compress.prune.selection import kept_widths, uniform
 from edgewright.graph.channels.analysis import analyse
 from edgewright.graph.channels.groups import ChannelGroup, Member
 from edgewright.graph.channels.plan import Role
@@ -27,7 +29,7 @@ def test_kept_widths_are_aligned(size: int, ratio: float, width: int, alignment:
     """What stays is a multiple of the alignment in positions, or the group is left whole; something stays."""
     group = _group(size, width)
 
-    kept = kept_width(group, ratio, alignment)
+    kept = kept_widths([group], ratio, alignment)["conv"]
 
     assert 1 <= kept <= size
     assert kept == size or kept * width % alignment == 0
@@ -40,7 +42,20 @@ def test_kept_widths_are_aligned(size: int, ratio: float, width: int, alignment:
 )
 def test_kept_widths_by_hand(size: int, ratio: float, alignment: int, kept: int) -> None:
     """The nearest multiple; 16 x 0.7 = 11.2 is nearer to 8 than to 16; narrow groups stay whole."""
-    assert kept_width(_group(size), ratio, alignment) == kept
+    assert kept_widths([_group(size)], ratio, alignment) == {"conv": kept}
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.floats(0, 0.95), st.sampled_from([1, 8]))
+def test_groups_of_one_layer_are_aligned_together(sizes: list[int], ratio: float, alignment: int) -> None:
+    """The layer's width is aligned where it is wide enough; every group keeps a channel and its share."""
+    groups = [replace(_group(size), id=str(index)) for index, size in enumerate(sizes)]
+
+    kept = kept_widths(groups, ratio, alignment)
+
+    total = sum(kept.values())
+    assert all(1 <= kept[group.id] <= group.size for group in groups)
+    assert total in (sum(sizes), len(sizes)) or total % alignment == 0
+    assert all(abs(kept[group.id] - group.size * total / sum(sizes)) <= len(sizes) for group in groups)
 
 
 def test_the_least_important_go() -> None:

@@ -43,9 +43,9 @@ class OracleKind(str, Enum):
 @dataclass(frozen=True)
 class OracleResult:
     """`error`: largest difference between pruned and silenced original; `moved`: between pruned and untouched
-    original, both as part of the output range. `precision`: of the arithmetic. `awakened`: factors near zero hid
-    the removal, so it was proven on twins of both graphs whose factors are 0.5..1 (`moved` and `error` are
-    theirs where larger).
+    original, both as part of the output range. `precision`: of the arithmetic. `awakened`: factors near zero hide
+    parts of the removal, so it was proven on twins of both graphs with these factors raised as well (`moved` is
+    theirs, `error` the larger).
     """
 
     kind: OracleKind
@@ -85,10 +85,10 @@ def check_pruning(
     with tempfile.TemporaryDirectory(dir=pruned.parent, prefix=".oracle-") as folder:
         check = _Check(Path(folder), analysis, gone, feeds)
         result = check.compare(source, cut)
-        if result.moved >= NOTICEABLE:
-            return result
-        twin, twin_cut = check.twins(source, cut)
-        proven = check.compare(twin, twin_cut)
+        twins = check.twins(source, cut)
+        proven = check.compare(*twins) if twins else result
+    if proven is result and result.moved >= NOTICEABLE:
+        return result
     if proven.moved < NOTICEABLE:
         raise EdgewrightError(
             ErrorCode.COMPRESSION_FAILED,
@@ -146,11 +146,14 @@ class _Check:
             "the pruned file is not used; please report the network",
         )
 
-    def twins(self, original: onnx.ModelProto, cut: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto]:
-        """Original and pruned graph with faint factors raised; the pruned one has the structure of `cut`."""
+    def twins(self, original: onnx.ModelProto, cut: onnx.ModelProto) -> tuple[onnx.ModelProto, onnx.ModelProto] | None:
+        """Original and pruned graph with faint factors raised, the latter with the structure of `cut`; None where
+        there are no faint factors.
+        """
         twin = onnx.ModelProto()
         twin.CopyFrom(original)
-        awaken(twin)
+        if not awaken(twin):
+            return None
         twin_cut = onnx.ModelProto()
         twin_cut.CopyFrom(twin)
         cut_channels(twin_cut, self.analysis, self.gone)

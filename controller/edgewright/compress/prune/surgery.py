@@ -63,7 +63,7 @@ def cut_channels(model: onnx.ModelProto, analysis: ChannelAnalysis, gone: Gone) 
         if gone.touches(edit.vector):
             values[edit.node, edit.input] = _moved(reads.value((edit.node, edit.input)), gone.kept(edit.vector))
     for group in analysis.plan.groups:
-        _set_attribute(model.graph.node[group.node], "group", int(gone.kept(group.vector).sum()))
+        _set_attribute(model.graph.node[group.node], group.attribute, int(gone.kept(group.vector).sum()))
     rewrite_constants(model, values)
     for split in analysis.plan.splits:
         sizes = [int(gone.kept(part).sum()) for part in split.parts]

@@ -50,9 +50,8 @@ def analyse(model: onnx.ModelProto | Path, input_size: tuple[int, int] | None = 
     flow = follow(loaded, facts)
     roots = flow.labels.roots()
     groups = channel_groups(flow, roots)
-    # Channels without a producer or alone in all they reach are no choice: they stay.
-    free = {label for group in groups if group.size > 1 for label in group.labels}
+    # Channels that no weight produces are no choice: they stay.
+    free = {label for group in groups for label in group.labels}
     roots = np.array([root if root in free else 0 for root in roots.tolist()], dtype=np.int64)
     protected, share = protected_parameters(flow, loaded, roots)
-    groups = tuple(group for group in groups if group.size > 1)
     return ChannelAnalysis(groups, protected, share, flow.plan, roots, facts.shapes)

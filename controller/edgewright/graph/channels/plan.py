@@ -64,10 +64,11 @@ class IndexEdit:
 
 @dataclass(frozen=True)
 class GroupEdit:
-    """The attribute `group` becomes the number of labels left in `vector`, one label a convolution group."""
+    """The attribute `attribute` becomes the number of labels left in `vector`, one label a group of the operator."""
 
     node: int
     vector: Vector
+    attribute: str = "group"
 
 
 @dataclass(frozen=True)

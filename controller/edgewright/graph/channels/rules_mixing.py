@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgewright.graph.channels.flow import Flow
+from edgewright.graph.channels.flow import Flow, Unproven
 from edgewright.graph.channels.labels import Axes
-from edgewright.graph.channels.plan import Role
+from edgewright.graph.channels.plan import GroupEdit, Role
 from edgewright.graph.channels.rules import rule
+from edgewright.graph.channels.rules_products import one_per_group
 
 
 @rule("BatchNormalization")
@@ -38,7 +39,25 @@ def _per_channel(flow: Flow, parameters: int) -> None:
     flow.put(output, (axes[0], vector, *axes[2:]))
 
 
-@rule("LayerNormalization")
+@rule("GroupNormalization")
+def group_normalization(flow: Flow) -> None:
+    """Statistics over the channels of each group: whole groups go, and the number of groups with them."""
+    axes = flow.axes(flow.node.input[0])
+    for axis in range(2, len(axes)):
+        flow.protect(axes[axis], "its statistics are taken over these channels")
+    vector, groups = axes[1], int(flow.attribute("num_groups"))
+    if vector is not None:
+        if not all(flow.is_initializer(name) for name in flow.node.input[1:3]):
+            raise Unproven("its parameters are computed in the graph")
+        members = one_per_group(flow, vector, groups)
+        flow.plan.groups.append(GroupEdit(flow.number, members, "num_groups"))
+        for index in (1, 2):  # one a group before operator set 21, one a channel since
+            whole = flow.shape(flow.node.input[index])[0] == groups
+            flow.slot(index, 0, members if whole else vector, Role.PRODUCER)
+    flow.put(flow.node.output[0], axes)
+
+
+@rule("LayerNormalization", "RMSNormalization")
 def layer_normalization(flow: Flow) -> None:
     """Mean and variance are taken over the last axes: these channels cannot go without changing the others."""
     rank = len(flow.axes(flow.node.input[0]))

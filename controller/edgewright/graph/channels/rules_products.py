@@ -40,7 +40,7 @@ def conv_transpose(flow: Flow) -> None:
         if columns is None:
             flow.put(flow.node.output[0], (None,) * len(flow.shape(flow.node.output[0])))
         else:
-            members = _one_per_group(flow, columns, groups)
+            members = one_per_group(flow, columns, groups)
             flow.plan.groups.append(GroupEdit(flow.number, members))
             flow.slot(1, 0, columns, Role.PRODUCER)
             out = np.repeat(members, per_group)
@@ -97,6 +97,20 @@ def matmul(flow: Flow) -> None:
         flow.put(flow.node.output[0], (*_batch_axes(flow), a[-2], b[-1]))
 
 
+@rule("GRU", "LSTM", "RNN")
+def recurrent(flow: Flow) -> None:
+    """The features that are read may go (columns of W, [directions, gates, features]); the hidden state stays."""
+    source = flow.node.input[0]
+    for axis, vector in enumerate(flow.axes(source)):
+        if axis == 2 and vector is not None and flow.is_initializer(flow.node.input[1]):
+            flow.slot(1, 2, vector, Role.CONSUMER)
+        else:
+            flow.protect(vector, "read step by step")
+    for name in flow.node.input[1:]:
+        for vector in flow.axes(name) if name else ():
+            flow.protect(vector, "a recurrent state")
+
+
 def _open(flow: Flow, filters_axis: int) -> tuple[str, Vector | None, int]:
     """Input name, its channel labels and the weight's size along `filters_axis`."""
     weight = flow.node.input[1]
@@ -138,7 +152,7 @@ def _by_groups(flow: Flow, groups: int) -> bool:
     return groups >= width
 
 
-def _one_per_group(flow: Flow, vector: Vector, groups: int) -> Vector:
+def one_per_group(flow: Flow, vector: Vector, groups: int) -> Vector:
     """Ties the channels within each group; one label a group."""
     table = vector.reshape(groups, -1)
     for column in range(1, table.shape[1]):
@@ -153,7 +167,7 @@ def _whole_groups(flow: Flow, groups: int, columns: Vector | None, made: int) ->
         flow.protect(out, "one filter per channel of a tensor without channels")
         _start(flow, made, 0, out)
         return
-    members = _one_per_group(flow, columns, groups)
+    members = one_per_group(flow, columns, groups)
     out = np.repeat(members, made // groups)
     flow.plan.groups.append(GroupEdit(flow.number, members))
     _start(flow, made, 0, out)
@@ -200,6 +214,7 @@ def _constant_right(flow: Flow, left: str, right: str) -> None:
     if contracted is not None:
         flow.slot(1, len(shape) - 2, contracted, Role.CONSUMER)
     made = flow.labels.fresh(shape[-1])
+    _protect_image_maps(flow, left, contracted, made)
     flow.slot(1, len(shape) - 1, made, Role.PRODUCER)
     flow.put(flow.node.output[0], (*_batch_axes(flow), flow.axes(left)[-2], made))
 
@@ -213,8 +228,16 @@ def _constant_left(flow: Flow, left: str, right: str) -> None:
     if contracted is not None:
         flow.slot(0, len(shape) - 1, contracted, Role.CONSUMER)
     made = flow.labels.fresh(shape[-2])
+    _protect_image_maps(flow, right, contracted, made)
     flow.slot(0, len(shape) - 2, made, Role.PRODUCER)
     flow.put(flow.node.output[0], (*_batch_axes(flow), made, flow.axes(right)[-1]))
+
+
+def _protect_image_maps(flow: Flow, source: str, contracted: Vector | None, made: Vector) -> None:
+    """Pooling and resizing written as products: the channels lie elsewhere, so these are rows or columns of images."""
+    axes = flow.axes(source)
+    if contracted is None and len(axes) == 4 and axes[1] is not None:
+        flow.protect(made, "a map of image rows or columns")
 
 
 def _batch_axes(flow: Flow) -> tuple[Vector | None, ...]:
