@@ -15,6 +15,7 @@ from edgewright.compress.judge import Judgement
 from edgewright.compress.placement import Placement, place
 from edgewright.compress.qdq import insert_qdq
 from edgewright.compress.ranges import METHODS, Range
+from edgewright.compress.sharing import share_ranges
 from edgewright.core.targets import Int8Policy
 from edgewright.graph.model_file import load_model, save_model
 from edgewright.graph.session import Array
@@ -77,7 +78,8 @@ class Workshop:
         )
         if choice.bias_corrected and self._weights is None:
             self._weights = layer_weights(model, placement)
-        quantised = insert_qdq(model, placement, self.ranges(choice.method), self._policy)
+        ranges = share_ranges(model, placement, self.ranges(choice.method))
+        quantised = insert_qdq(model, placement, ranges, self._policy)
         if choice.bias_corrected:
             assert self._weights is not None
             correct_biases(quantised, self._weights, placement.layers, self._statistics.channel_means)
