@@ -88,6 +88,8 @@ def test_pool(attributes: dict[str, Any], size: tuple[int, int], ceil: bool, inc
     attributes = dict(attributes)
     if "auto_pad" not in attributes:
         attributes["ceil_mode"] = int(ceil)
+    else:  # where a stride exceeds the kernel, onnxruntime refuses some sizes and crops others
+        assume(all(a <= b for a, b in zip(attributes["strides"], attributes["kernel_shape"], strict=True)))
     if operator == "AveragePool":
         attributes["count_include_pad"] = int(include)
     _compare(helper.make_node(operator, ["x"], ["y"], **attributes), floats(2, 3, *size), {}, 19)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import onnx
+import onnx.inliner
 import torch
 from torch import Tensor
 
