@@ -42,7 +42,8 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(
-        f"{'network':34}{'nodes':>6}{'weights':>8}{'agrees':>10}{'double':>10}{'write-back':>11}{'build s':>8}{'run s':>7}"
+        f"{'network':34}{'nodes':>6}{'weights':>8}{'agrees':>10}{'double':>10}"
+        f"{'write-back':>11}{'build s':>8}{'run s':>7}"
     )
     passed = count = 0
     with tempfile.TemporaryDirectory() as folder:

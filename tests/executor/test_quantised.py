@@ -11,6 +11,7 @@ from onnx import helper
 
 from edgewright.compress.executor.agreement import run_arrays
 from edgewright.compress.executor.module import build_executor
+from edgewright.graph.model_file import load_model
 from tests.executor.small import Array, by_runtime, floats, graph
 
 
@@ -26,17 +27,14 @@ def _pair(scale: Array, zero: Array, axis: int = 1) -> tuple[list[object], dict[
 @pytest.mark.parametrize("channels", [False, True])
 def test_integers_and_values_are_onnxruntimes(kind: type, channels: bool, tmp_path: Path) -> None:
     """Exactly, ties and values out of range included; the integers have their type at the graph's border."""
-    x = np.concatenate(
-        [floats(2, 3, 40) * 2, np.float32([0.25, -0.75, 1.25, 99, -99]).reshape(1, 1, 5).repeat(6, 0).reshape(2, 3, 5)],
-        2,
-    )
+    edges = np.array([0.25, -0.75, 1.25, 99, -99], np.float32)
+    x = np.concatenate([floats(2, 3, 40) * 2, np.broadcast_to(edges, (2, 3, 5))], 2)
     scale = np.array([0.1, 0.5, 0.02] if channels else 0.5, np.float32)
-    zero = np.array([3, 0, 5] if channels else 7, kind)
+    zero: Array = np.array([3, 0, 5] if channels else 7, kind)
     nodes, constants = _pair(scale, zero)
     model = graph(nodes, {"x": x}, ["q", "y"], constants)
-    for found, wanted in zip(
-        run_arrays(build_executor(model), {"x": x}), by_runtime(model, {"x": x}, tmp_path), strict=True
-    ):
+    expected = by_runtime(model, {"x": x}, tmp_path)
+    for found, wanted in zip(run_arrays(build_executor(model), {"x": x}), expected, strict=True):
         assert found.dtype == wanted.dtype
         np.testing.assert_array_equal(found, wanted)
 
@@ -104,8 +102,6 @@ def test_a_quantised_network_trains_as_it_is(tmp_path: Path) -> None:
     written = build_executor(tmp_path / "after.onnx")
     (again,) = run_arrays(written, {"x": x.numpy()})
     np.testing.assert_array_equal(found, again)
-    from edgewright.graph.model_file import load_model
-
     (wanted,) = by_runtime(load_model(tmp_path / "after.onnx"), {"x": x.numpy()}, tmp_path)
     np.testing.assert_allclose(found, wanted, atol=0.01)
 
