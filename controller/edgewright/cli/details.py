@@ -75,7 +75,7 @@ def show_variant(terminal: Terminal, variant: dict[str, Any]) -> None:
         terminal.line(f"  float: {layer['name']} ({layer['reason']})")
     for goal in variant["goals"]:
         met = "met" if goal["met"] else "MISSED"
-        terminal.line(f"  goal {goal['goal']}: asked {goal['asked']}, reached {goal['reached']}: {met}")
+        terminal.line(f"  goal {goal['goal']}: asked {goal['asked']:.4g}, reached {goal['reached']:.4g}: {met}")
     for note in variant["notes"]:
         terminal.line(f"  note: {note}")
     terminal.line(f"  stopped because: {variant['stopped_because']}")
