@@ -48,7 +48,7 @@ class CheckpointFolder:
         if not self._state.is_file():
             return None
         try:
-            with np.load(self._state, allow_pickle=False) as stored:
+            with self._state.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 header = json.loads(stored["json"].tobytes())
                 if header["version"] != VERSION:
                     raise ValueError(f"its version is {header['version']}, this program's is {VERSION}")

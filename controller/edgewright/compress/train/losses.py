@@ -27,15 +27,10 @@ def soft_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Ten
 
 
 def logit_error(student: Tensor, teacher: Tensor, variance: float) -> Tensor:
-    """Mean square of the difference of logits [n, ..., classes] over `variance`, each row without its mean, which
-    softmax does not see. Ba and Caruana 2014, Do Deep Nets Really Need to be Deep?, eq. 2.
+    """Mean square of the difference of logits [n, ..., classes] over `variance`. Ba and Caruana 2014, Do Deep Nets
+    Really Need to be Deep?, section 2.
     """
-    return (centred(student) - centred(teacher)).square().mean() / (variance + _TINY)
-
-
-def centred(logits: Tensor) -> Tensor:
-    """Logits without the mean of each row."""
-    return logits - logits.mean(dim=-1, keepdim=True)
+    return (student - teacher).square().mean() / (variance + _TINY)
 
 
 def matched_error(student: Tensor, teacher: Tensor, variance: Tensor) -> Tensor:
@@ -111,7 +106,8 @@ class DistillationLoss:
         self.probabilities = classification and _are_probabilities(outputs[0])
         self._variances = {place: channel_variance(outputs[place]) for place in self._floats}
         if classification:
-            self._spread = float(centred(self._logits(outputs[0])).square().mean())
+            logits = self._logits(outputs[0])
+            self._spread = float((logits - logits.mean(dim=-1, keepdim=True)).square().mean())
         self._features = {name: channel_variance(value) for name, value in features.items()}
 
     def __call__(

@@ -16,7 +16,7 @@ class TrainOptions:
     few. `lr` is Adam's rate after `warm_up_steps`, from where a cosine takes it to zero.
 
     `temperature` softens both sides of the KL divergence; `alpha` is the weight of the soft loss beside the labels'
-    cross-entropy (None: 1 without labels, 0.7 with); `logit_weight` and `feature_weight` weigh matched logits and
+    cross-entropy (None: 1 without labels, 0.9 with); `logit_weight` and `feature_weight` weigh matched logits and
     matched intermediate tensors against the KL divergence. `features` names those tensors as the teacher does (None:
     picked from the graph; empty: none).
 

@@ -24,6 +24,7 @@ class Plan:
     total: int | None
     clock: Callable[[], float] = time.monotonic
     every: int = 0
+    next_judgement: int = 0
     fixed: bool = field(init=False)
     judging_seconds: float = 0.0
     _before: float = 0.0
@@ -33,8 +34,8 @@ class Plan:
     def __post_init__(self) -> None:
         self.fixed = self.total is not None
         self._began = self.clock()
-        if self.total is not None and not self.every:
-            self.every = max(1, -(-self.total // self.options.evaluations))
+        if self.total is not None:
+            self.every = self.next_judgement = max(1, -(-self.total // self.options.evaluations))
 
     @property
     def seconds(self) -> float:
@@ -50,18 +51,27 @@ class Plan:
         self.judging_seconds = seconds if not self.judging_seconds else max(seconds, 0.5 * self.judging_seconds)
 
     def renew(self, step: int) -> None:
-        """Sets the number of steps by the pace, once it is known; later only ever lowers it."""
+        """Sets the number of steps by the pace, once it is known, and corrects it; towards the end, when the rate is
+        low already, only downwards.
+        """
         budget = self.options.budget_seconds
         if self.fixed or budget is None or len(self._paces) < PACE_STEPS:
             return
         judgements = self.options.evaluations if self.total is None else max(1, -(-(self.total - step) // self.every))
         left = _USED * budget - self.seconds - judgements * self.judging_seconds
         reachable = step + max(1, int(left / max(median(self._paces), 1e-6)))
-        if self.total is None:
-            self.total = reachable
-            self.every = max(1, -(-self.total // self.options.evaluations))
-        else:
-            self.total = min(self.total, reachable)
+        if self.total is not None and step > 0.6 * self.total:
+            reachable = min(self.total, reachable)
+        self.total = reachable
+        self.every = max(1, -(-self.total // self.options.evaluations))
+        self.next_judgement = self.next_judgement or self.every
+
+    def judgement_due(self, step: int) -> bool:
+        """Whether the network is to be judged after this step; each time only once."""
+        if self.total is None or step < self.next_judgement:
+            return False
+        self.next_judgement = step + self.every
+        return True
 
     def out_of_time(self) -> bool:
         """Whether one more step and the last judgement would end after the budget."""
@@ -73,6 +83,7 @@ class Plan:
         return {
             "total": self.total,
             "every": self.every,
+            "next_judgement": self.next_judgement,
             "fixed": self.fixed,
             "seconds": self.seconds,
             "judging_seconds": self.judging_seconds,
@@ -80,5 +91,6 @@ class Plan:
 
     def load(self, facts: dict[str, Any]) -> None:
         """Goes on from `facts`."""
-        self.total, self.every, self.fixed = facts["total"], facts["every"], facts["fixed"]
+        self.total, self.fixed = facts["total"], facts["fixed"]
+        self.every, self.next_judgement = facts["every"], facts["next_judgement"]
         self._before, self.judging_seconds = facts["seconds"], facts["judging_seconds"]

@@ -36,7 +36,7 @@ from edgewright.graph.session import Array
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 # The weight of the soft loss beside labels, when nothing else is said.
-_ALPHA_WITH_LABELS = 0.7
+_ALPHA_WITH_LABELS = 0.9
 # Steps in a row whose loss or gradient is not finite end a training.
 _MOST_BAD_STEPS = 5
 # Samples of the first batch that fix what errors are measured against.
@@ -107,7 +107,7 @@ class TrainingRun:
             if planned is None and self._step >= PACE_STEPS:
                 self._plan.renew(self._step)
             self._stopped = self._reason_to_stop()
-            judged = bool(self._stopped) or (self._plan.every > 0 and self._step % self._plan.every == 0)
+            judged = self._plan.judgement_due(self._step) or bool(self._stopped)
             if judged:
                 self._judge_now()
                 self._plan.renew(self._step)
@@ -179,10 +179,11 @@ class TrainingRun:
             features = {item.teacher: captured[item.student] for item in self._features}
             truth = None if labels is None or self._alpha == 1.0 else torch.from_numpy(np.array(labels, np.int64))
             loss = self._loss(outputs, features, targets, wanted, truth) * (len(inputs) / samples)
-            if not bool(torch.isfinite(loss)):
-                return float(loss)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                return value
             loss.backward()
-            total += float(loss)
+            total += value
         return total
 
     def _reason_to_stop(self) -> str:

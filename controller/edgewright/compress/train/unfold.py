@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgewright.compress.executor.plan import in_order
 from edgewright.graph.index import GraphIndex
 from edgewright.graph.session import Array
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -111,9 +112,12 @@ def unfold(quantised: onnx.ModelProto, float_model: onnx.ModelProto) -> OpenGrap
         values = (stored.astype(np.float64) * scale.astype(np.float64)).astype(np.float32)
         _replace(model, bias.stored, numpy_helper.from_array(values, bias.name))
     gone = {bias.name for bias in biases}
-    kept = [*new_nodes, *(_copy(node) for node in model.graph.node if node.output[0] not in gone)]
+    kept = [_copy(node) for node in model.graph.node if node.output[0] not in gone]
     del model.graph.node[:]
-    model.graph.node.extend(kept)
+    model.graph.node.extend([*new_nodes, *kept])
+    ordered = [_copy(node) for node in in_order(model)]
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
     opened = tuple(weight for weight, _, _ in weights)
     return OpenGraph(model, opened, tuple(biases), scales, shrinking & scales.keys())
 
@@ -139,7 +143,7 @@ def fold(quantised: onnx.ModelProto, opened: OpenGraph, values: Mapping[str, Arr
     def scale_of(name: str) -> Array:
         return np.asarray(values.get(name, before[name]), np.float32)
 
-    own = {item.name for item in (*opened.weights, *opened.biases)}
+    own = {weight.name for weight in opened.weights} | {bias.name for bias in opened.biases}
     for name, value in changed.items():
         if name not in own:
             _put(held[name], value.astype(np.float32))
@@ -236,7 +240,7 @@ def _tie(mover: Any, index: GraphIndex, follows: dict[str, str]) -> None:
     """Lets the scales around a mover follow one another where they are equal now."""
     around = [index.producer.get(name) for name in mover.input]
     around += [reader for name in mover.output for reader in index.consumers.get(name, [])]
-    pairs: list[tuple[str, ...]] = [
+    pairs: list[tuple[Any, ...]] = [
         (node.input[1], *(numpy_helper.to_array(index.initializers[name]).tobytes() for name in node.input[1:3]))
         for node in around
         if node is not None
