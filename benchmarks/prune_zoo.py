@@ -98,8 +98,11 @@ def _networks(
     assets: Path, folder: Path, options: argparse.Namespace
 ) -> Iterator[tuple[str, Path, tuple[int, int] | None]]:
     """Name, imported file and input size, one after the other."""
-    real = {path.stem: path for path in sorted(assets.glob("models/**/*.onnx"))}
     zoo = sorted(path.name.removesuffix(".onnx.gz") for path in assets.glob("zoo/*.onnx.gz"))
+    real = {
+        f"{path.stem}_trained" if path.stem in zoo else path.stem: path
+        for path in sorted(assets.glob("models/**/*.onnx"))
+    }
     specification = importlib.util.spec_from_file_location("materialise", assets / "zoo" / "materialise.py")
     assert specification is not None
     assert specification.loader is not None
@@ -111,14 +114,13 @@ def _networks(
         sys.exit(f"no network {', '.join(unknown)}; there are {', '.join([*real, *zoo])}")
     for name in wanted:
         target = folder / f"{name}.onnx"
-        if not target.exists():
-            source = real.get(name)
-            if source is None:
-                source = folder / f"{name}.raw.onnx"
-                materialise.materialise(assets / "zoo" / f"{name}.onnx.gz", source)
+        if not target.exists() and name in real:
+            import_onnx(real[name], target)
+        elif not target.exists():
+            source = folder / f"{name}.raw"
+            materialise.materialise(assets / "zoo" / f"{name}.onnx.gz", source)
             import_onnx(source, target)
-            if name not in real:
-                source.unlink()
+            source.unlink()
         yield name, target, None
     for item in options.also:
         file, _, sides = item.partition(":")

@@ -167,6 +167,25 @@ def attention() -> onnx.ModelProto:
     return b.model(y, ["N", 5])
 
 
+def measured() -> onnx.ModelProto:
+    """Both bounds of a Slice, and the target of a Reshape, are computed from sizes of another tensor."""
+    b = Builder(batch="N")
+    wide, other = b.conv("x", 3, 12), b.conv("x", 3, 6)
+    six = b.add("Gather", [b.add("Shape", [other]), b.constant([1])], axis=0)
+    x = b.add(
+        "Slice", [wide, b.add("Div", [six, b.constant([2])]), b.add("Add", [six, b.constant([4])]), b.constant([1])]
+    )
+    x = b.add("Relu", [b.conv(x, 7, 6)])
+    target = [b.add("Gather", [b.add("Shape", ["x"]), b.constant([0])], axis=0), six, b.constant([-1])]
+    x = b.add("Reshape", [x, b.add("Concat", target, axis=0)])
+    y = b.add("MatMul", [b.add("ReduceMean", [x], axes=[2], keepdims=0), b.weight(6, 5)])
+    whole = b.add("Slice", [wide, b.add("Sub", [six, six]), b.add("Mul", [six, b.constant([2])]), b.constant([1])])
+    for read, width in ((other, 6), (whole, 12)):
+        pooled = b.add("Flatten", [b.add("GlobalAveragePool", [read])])
+        y = b.add("Add", [y, b.add("MatMul", [pooled, b.weight(width, 5)])])
+    return b.model(y, ["N", 5])
+
+
 def normalised() -> onnx.ModelProto:
     """GroupNormalization as one operator, and as exporters spell it: a cut into groups and InstanceNormalization."""
     b = Builder(opset=21)
@@ -221,6 +240,7 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
         dense,
         decoder,
         attention,
+        measured,
         normalised,
         recurrent,
         speaking,

@@ -120,8 +120,9 @@ def _override_shapes(model: onnx.ModelProto, analysis: ChannelAnalysis, gone: Go
         computed = edit.vector.size if edit.source is None else int(gone.kept(edit.source).sum())
         if count != computed:
             wanted[edit.node, edit.input][edit.flat] = count
-    for (number, place), sizes in sorted(wanted.items(), reverse=True):  # from the end: insertions shift numbers
-        node = model.graph.node[number]
+    nodes = list(model.graph.node)  # insertions shift numbers
+    for (number, place), sizes in wanted.items():
+        node = nodes[number]
         rank = analysis.shapes[node.input[place]][0]
         mask = np.array([flat in sizes for flat in range(rank)])
         values = np.array([sizes.get(flat, 0) for flat in range(rank)], dtype=np.int64)
@@ -132,7 +133,8 @@ def _override_shapes(model: onnx.ModelProto, analysis: ChannelAnalysis, gone: Go
             "Where", [f"{stem}_known", f"{stem}_sizes", node.input[place]], [stem], name=f"{stem}_where"
         )
         node.input[place] = stem
-        model.graph.node.insert(number, where)
+        before = next(index for index, item in enumerate(model.graph.node) if item.output[:1] == node.output[:1])
+        model.graph.node.insert(before, where)
 
 
 def _moved(indices: Array, kept: Array) -> Array:

@@ -105,11 +105,11 @@ def cut(flow: Flow) -> None:
 
 def _untouched(flow: Flow, index: int, vector: Vector | None) -> None:
     """A cut that takes all: written bounds may stay (too far an end is allowed), measured ones must follow."""
-    for place in (1, 2):
+    for place, before in ((1, None if vector is None else vector[:0]), (2, vector)):
         if isinstance(flow.origin(place, index), Written):
             flow.handled(place)
         else:
-            flow.sized(place, index, vector)
+            flow.sized(place, index, before)
 
 
 def _bound(flow: Flow, place: int, index: int, bound: int, size: int, vector: Vector) -> None:
