@@ -72,7 +72,7 @@ def _classification(scores: Scores, baseline: Scores | None) -> dict[str, Any]:
     right = np.asarray(scores.correct)
     interval = accuracy_interval(right)
     drop, same = None, None
-    if baseline is not None:
+    if baseline is not None and baseline is not scores:
         paired = paired_drop(np.asarray(baseline.correct), right)
         drop = {
             "value": paired.value,
