@@ -232,3 +232,18 @@ def test_images_of_a_wrong_size_are_refused(pair: tuple[Path, Path], tmp_path: P
         trained(pair, tmp_path / "out.onnx", batches=array_batches(images(32)[:, :2], None, 8))
 
     assert caught.value.code == ErrorCode.MODEL_UNRUNNABLE
+
+
+def test_the_rate_is_found_by_trying(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Without `lr`, a repair finds a large one; a network that is right already gets a small one. Both repeatably."""
+    options = TrainOptions(steps=300, threads=1, evaluations=3)
+
+    made = trained(pair, tmp_path / "a.onnx", options)
+    again = trained(pair, tmp_path / "b.onnx", options)
+    perfect = trained((pair[1], pair[1]), tmp_path / "c.onnx", options)
+
+    assert made.lr >= 1e-3
+    assert perfect.lr == pytest.approx(1e-4)
+    assert made.improved
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert made.lr == again.lr

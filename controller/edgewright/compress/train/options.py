@@ -13,7 +13,8 @@ class TrainOptions:
     """At least one of `steps`, `epochs` and `budget_seconds` bounds the training; the first one reached ends it.
 
     `budget_seconds` covers everything, judging included; alone, it sets the number of steps by the pace of the first
-    few. `lr` is Adam's rate after `warm_up_steps`, from where a cosine takes it to zero.
+    few. `lr` is Adam's rate after `warm_up_steps`, from where a cosine takes it to zero (None: 1e-4, 3e-4, 1e-3 and
+    3e-3 are tried for a few steps each).
 
     `temperature` softens both sides of the KL divergence; `alpha` is the weight of the soft loss beside the labels'
     cross-entropy (None: 1 without labels, 0.9 with); `logit_weight` and `feature_weight` weigh matched logits and
@@ -28,7 +29,7 @@ class TrainOptions:
     steps: int | None = None
     epochs: float | None = None
     budget_seconds: float | None = None
-    lr: float = 1e-4
+    lr: float | None = None
     warm_up_steps: int = 10
     temperature: float = 2.0
     alpha: float | None = None

@@ -29,6 +29,7 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 Tensor = Any
 _PREFIX = "log_scale/"
+BASE_RATE = 1e-5
 # Rounding flips that travel through deep networks set the executor apart from onnxruntime; they must stay as small as
 # what quantisation itself does, or below this share of the outputs' power.
 _FLIPS = 1e-2
@@ -40,7 +41,7 @@ class QatOptions(TrainOptions):
     (1e-4 to 3e-4): what is rounded already leaves little to win, and larger rates made networks worse.
     """
 
-    lr: float = 1e-5
+    lr: float | None = BASE_RATE
     scale_lr: float = 2e-4
     temperature: float = 1.0
 
@@ -72,9 +73,9 @@ def train_quantised(
 class QuantisedStudent:
     """A deployed Q/DQ network as a `Student`."""
 
-    def __init__(self, path: Path, float_path: Path, lr: float, scale_lr: float) -> None:
+    def __init__(self, path: Path, float_path: Path, lr: float | None, scale_lr: float) -> None:
         self._path, self._float_path = path, float_path
-        self._lr, self._scale_lr = lr, scale_lr
+        self.base_rate, self._scale_lr = lr or BASE_RATE, scale_lr
         self._quantised = load_model(path)
         self._opened = unfold(self._quantised, load_model(float_path))
         self.executor = build_executor(self._opened.model, extra_trainable=list(self._opened.scales))
@@ -89,7 +90,7 @@ class QuantisedStudent:
 
     @property
     def parameters(self) -> Mapping[str, tuple[Tensor, float]]:
-        weights = {name: (value, self._lr) for name, value in self._weights.items()}
+        weights = {name: (value, self.base_rate) for name, value in self._weights.items()}
         return weights | {_PREFIX + name: (value, self._scale_lr) for name, value in self._logs.items()}
 
     @property

@@ -26,7 +26,8 @@ class Evaluation:
 class TrainedModel:
     """`best_step` 0 means that the start was the best: then the file written is its copy.
 
-    `alpha` and `features` (the teacher's tensors) are what was used; `executor_difference` is how far the executor was
+    `lr` (of the weights), `alpha` and `features` (the teacher's tensors) are what was
+    used; `executor_difference` is how far the executor was
     from onnxruntime before training (see the student's `check`).
     """
 
@@ -39,6 +40,7 @@ class TrainedModel:
     start: Judgement
     best: Judgement
     history: tuple[Evaluation, ...]
+    lr: float
     alpha: float
     features: tuple[str, ...]
     executor_difference: float

@@ -13,13 +13,13 @@ import torch
 
 from edgewright.compress.goal import Goal
 from edgewright.compress.judge import Bench, Judge, Judgement
-from edgewright.compress.train.batches import Batch, Batches, BatchStream, batches_an_epoch
+from edgewright.compress.train.batches import Batches, BatchStream, batches_an_epoch
 from edgewright.compress.train.checkpoint import CheckpointFolder, refuse_other
-from edgewright.compress.train.features import Feature, pick_features
-from edgewright.compress.train.losses import DistillationLoss, Weights
+from edgewright.compress.train.distiller import Distiller
 from edgewright.compress.train.optimiser import Optimiser
 from edgewright.compress.train.options import TrainOptions, rate_factor
 from edgewright.compress.train.plan import PACE_STEPS, Plan
+from edgewright.compress.train.rate_trial import choose_rate
 from edgewright.compress.train.result import (
     Evaluation,
     TrainedModel,
@@ -27,22 +27,14 @@ from edgewright.compress.train.result import (
     is_better,
 )
 from edgewright.compress.train.student import Student, restore, snapshot
-from edgewright.compress.train.teacher import Teacher, fixed_batch, node_outputs, single_float_input
 from edgewright.core.plain import to_plain
 from edgewright.core.values import ProgressCallback, ProgressEvent
 from edgewright.graph.files import atomic_file
 from edgewright.graph.model_file import load_model
-from edgewright.graph.session import Array
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-# The weight of the soft loss beside labels, when nothing else is said.
-_ALPHA_WITH_LABELS = 0.9
 # Steps in a row whose loss or gradient is not finite end a training.
 _MOST_BAD_STEPS = 5
-# Samples of the first batch that fix what errors are measured against.
-_PROBE = 32
-# Samples on which the executor is compared with onnxruntime.
-_CHECKED = 8
 
 
 class TrainingRun:
@@ -67,21 +59,10 @@ class TrainingRun:
         self._student, self._start, self._options, self._progress = student, start, options, progress
         self._batches, self._identity, self._keeps = batches, dict(identity), keeps
         self._plan = Plan(options, self._asked_steps())
-        teacher_model = load_model(teacher)
-        single_float_input(teacher_model)
-        self._fixed = fixed_batch(load_model(start)) or fixed_batch(teacher_model)
         probe = BatchStream(batches, options.seed).take()
-        self._alpha = _alpha(options, probe)
-        one = probe.inputs[: self._fixed or 1]
-        self._difference = student.check(probe.inputs[: self._fixed or _CHECKED], options.threads)
-        self._features: tuple[Feature, ...] = ()
-        if options.feature_weight:
-            pairs = student.pairs(node_outputs(teacher_model))
-            self._features = pick_features(
-                student.executor, pairs, teacher_model, one, options.features, options.threads
-            )
-        self._teacher = Teacher(teacher_model, [item.teacher for item in self._features], options.threads)
-        self._loss = self._make_loss(probe, judge.classification)
+        self._distiller = Distiller(
+            student, load_model(start), load_model(teacher), probe, judge.classification, options
+        )
         self._bench = Bench(teacher, judge, options.threads)
         self._goal = Goal(0.0, 0.0, self._bench.samples, self._bench.baseline_metric())
         self._optimiser = Optimiser(student, options.max_gradient_norm)
@@ -91,8 +72,10 @@ class TrainingRun:
         self._stopped = ""
         self._history: list[Evaluation] = []
         self._stream = BatchStream(batches, options.seed)
+        self._rate = 1.0
         if not self._resume():
             self._judge_start()
+            self._choose_rate()
 
     def finish(self, destination: Path) -> TrainedModel:
         """Trains until steps or time are used up."""
@@ -126,65 +109,21 @@ class TrainingRun:
             asked.append(max(1, round(options.epochs * batches_an_epoch(self._batches, options.seed))))
         return min(asked, default=None)
 
-    def _make_loss(self, probe: Batch, classification: bool) -> DistillationLoss:
-        rows = _PROBE // self._fixed * self._fixed if self._fixed else _PROBE
-        parts = [self._teacher.answers(part) for part, _ in self._slices(Batch(probe.inputs[: max(rows, self._fixed)]))]
-        outputs = [torch.cat(values) for values in zip(*(part[0] for part in parts), strict=True)]
-        features = {name: torch.cat([part[1][name] for part in parts]) for name in parts[0][1]}
-        options = self._options
-        weights = Weights(options.temperature, self._alpha, options.logit_weight, options.feature_weight)
-        return DistillationLoss(outputs, features, classification, weights)
-
-    def _slices(self, batch: Batch) -> list[tuple[Array, Array | None]]:
-        """Parts of a batch that go through at once: of the size the graph was exported for, or of `micro_batch`."""
-        size = self._fixed or self._options.micro_batch or len(batch.inputs)
-        whole = len(batch.inputs) // size * size if self._fixed else len(batch.inputs)
-        if whole == 0:
-            raise EdgewrightError(
-                ErrorCode.OPTION_INVALID,
-                f"the network was exported for batches of {size}; a training batch has {len(batch.inputs)}",
-                f"use batches of at least {size}, or export with a free batch dimension",
-            )
-        return [
-            (batch.inputs[i : i + size], None if batch.labels is None else batch.labels[i : i + size])
-            for i in range(0, whole, size)
-        ]
-
     def _one_step(self) -> None:
         batch = self._stream.take()
-        factor = rate_factor(self._step, self._plan.total, self._options.warm_up_steps)
+        factor = self._rate * rate_factor(self._step, self._plan.total, self._options.warm_up_steps)
         self._step += 1
         self._optimiser.clear()
         if self._options.batch_statistics:
             # Dropout, where a graph has one, draws from here: a resumed run must draw the same.
             torch.manual_seed(self._options.seed * 1_000_003 + self._step)
-        loss = self._backward(batch)
+        loss = self._distiller.backward(batch)
         if math.isfinite(loss) and self._optimiser.step(factor):
             self._student.project()
             self._losses.append(loss)
             self._good, self._bad = self._good + 1, 0
         else:
             self._bad += 1
-
-    def _backward(self, batch: Batch) -> float:
-        """The batch's mean loss; gradients add up in the parameters."""
-        slices = self._slices(batch)
-        samples = sum(len(inputs) for inputs, _ in slices)
-        total = 0.0
-        for inputs, labels in slices:
-            targets, wanted = self._teacher.answers(inputs)
-            outputs, captured = self._student.run(
-                torch.from_numpy(np.array(inputs)), [item.student for item in self._features]
-            )
-            features = {item.teacher: captured[item.student] for item in self._features}
-            truth = None if labels is None or self._alpha == 1.0 else torch.from_numpy(np.array(labels, np.int64))
-            loss = self._loss(outputs, features, targets, wanted, truth) * (len(inputs) / samples)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                return value
-            loss.backward()
-            total += value
-        return total
 
     def _reason_to_stop(self) -> str:
         if self._bad >= _MOST_BAD_STEPS:
@@ -210,6 +149,13 @@ class TrainingRun:
         if self._plan.out_of_time():
             self._stopped = "the time was used up before the first step"
 
+    def _choose_rate(self) -> None:
+        if self._options.lr is None and not self._stopped:
+            self._progress(ProgressEvent("trying learning rates"))
+            self._rate = choose_rate(self._student, self._distiller, self._batches, self._options, self._plan)
+        if self._keeps:
+            self._save()
+
     def _judge_now(self) -> None:
         began = self._plan.clock()
         path = self._folder.best_path(self._step)
@@ -218,7 +164,7 @@ class TrainingRun:
         self._plan.judged(self._plan.clock() - began)
         loss = float(np.mean(self._losses)) if self._losses else None
         self._losses = []
-        by_metric = self._alpha < 1.0 and judgement.metric is not None
+        by_metric = self._distiller.alpha < 1.0 and judgement.metric is not None
         if is_better(judgement, self._best, self._history[0].judgement, self._goal, by_metric):
             if not self._keeps and self._best_step:
                 self._folder.best_path(self._best_step).unlink()
@@ -239,6 +185,7 @@ class TrainingRun:
             "epoch": self._stream.epoch,
             "index": self._stream.index,
             "best_step": self._best_step,
+            "rate": self._rate,
             "good": self._good,
             "bad": self._bad,
             "losses": self._losses,
@@ -258,6 +205,7 @@ class TrainingRun:
         self._optimiser.load(arrays)
         self._plan.load(facts["plan"])
         self._step, self._best_step, self._losses = facts["step"], facts["best_step"], list(facts["losses"])
+        self._rate = facts["rate"]
         self._good, self._bad, self._stopped = facts["good"], facts["bad"], facts["stopped"]
         self._history = [evaluation_from_plain(item) for item in facts["history"]]
         if not self._stopped:
@@ -278,20 +226,9 @@ class TrainingRun:
             start=self._history[0].judgement,
             best=self._best,
             history=tuple(self._history),
-            alpha=self._alpha,
-            features=tuple(item.teacher for item in self._features),
-            executor_difference=self._difference,
+            lr=self._rate * (self._options.lr or self._student.base_rate),
+            alpha=self._distiller.alpha,
+            features=tuple(item.teacher for item in self._distiller.features),
+            executor_difference=self._distiller.difference,
             stopped_because=self._stopped,
         )
-
-
-def _alpha(options: TrainOptions, probe: Batch) -> float:
-    if probe.labels is None and options.alpha is not None and options.alpha < 1.0:
-        raise EdgewrightError(
-            ErrorCode.OPTION_INVALID,
-            f"alpha is {options.alpha}, which asks for labels, and the training set has none",
-            "leave alpha out (or 1) to train on the teacher's answers alone, or give labelled images",
-        )
-    if options.alpha is not None:
-        return options.alpha
-    return 1.0 if probe.labels is None else _ALPHA_WITH_LABELS

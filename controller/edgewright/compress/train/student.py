@@ -16,14 +16,17 @@ from edgewright.graph.session import Array
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 Tensor = Any
+# Of a float network's weights; what suits a network lies between a tenth and three times of it.
+BASE_RATE = 1e-3
 
 
 class Student(Protocol):
-    """`executor` runs the network. `parameters` are trained: name -> (parameter, its learning rate at the peak);
-    `buffers` are state besides them.
+    """`executor` runs the network. `parameters` are trained: name -> (parameter, its learning rate at the peak, where
+    no other was found by trying); `base_rate` is that of the weights. `buffers` are state besides them.
     """
 
     executor: Executor
+    base_rate: float
 
     @property
     def parameters(self) -> Mapping[str, tuple[Tensor, float]]: ...
@@ -53,8 +56,8 @@ class Student(Protocol):
 class FloatStudent:
     """A float network: its weights are trained as they are."""
 
-    def __init__(self, path: Path, lr: float) -> None:
-        self._path, self._lr = path, lr
+    def __init__(self, path: Path, lr: float | None) -> None:
+        self._path, self.base_rate = path, lr or BASE_RATE
         self.executor = build_executor(path)
         if not self.executor.trainable:
             raise EdgewrightError(
@@ -65,7 +68,7 @@ class FloatStudent:
 
     @property
     def parameters(self) -> Mapping[str, tuple[Tensor, float]]:
-        return {name: (parameter, self._lr) for name, parameter in self.executor.trainable.items()}
+        return {name: (parameter, self.base_rate) for name, parameter in self.executor.trainable.items()}
 
     @property
     def buffers(self) -> Mapping[str, Tensor]:
