@@ -7,10 +7,14 @@ from pathlib import Path
 import onnx
 import pytest
 
+from edgewright.compress.prune.oracle import TOLERANCE, check_pruning, pruning_feeds
+from edgewright.compress.prune.surgery import prune
 from edgewright.graph.channels.analysis import ChannelAnalysis, analyse
 from edgewright.graph.channels.plan import Role
+from edgewright.graph.channels.propagate import AttentionUnit
+from edgewright.graph.model_file import load_model
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from tests.prune.networks import NETWORKS, SIDE, Builder, attention, faint, grouped, mobile, residual, shuffle
+from tests.prune.networks import NETWORKS, SIDE, Builder, attention, faint, grouped, mobile, residual, saved, shuffle
 
 
 def _sizes(analysis: ChannelAnalysis) -> list[int]:
@@ -68,6 +72,19 @@ def test_attention_goes_by_heads_and_mlp_by_width() -> None:
     heads, hidden = analysis.groups
     assert (heads.size, heads.width, hidden.size, hidden.width) == (4, 12, 40, 1)
     assert any("normalised over these channels" in item.reason for item in analysis.protected)
+
+
+def test_attention_may_go_by_widths_instead(tmp_path: Path) -> None:
+    """Equal positions of all heads: four of them, in q, k and v alike; the oracle holds as well."""
+    original = saved(attention(), tmp_path)
+    analysis = analyse(original, attention=AttentionUnit.WIDTHS)
+
+    # One cut makes q, k and v, so a position goes from all three of them.
+    assert [(group.size, group.width) for group in analysis.groups] == [(4, 12), (40, 1)]
+    removal = {analysis.groups[0].id: [2]}
+    prune(original, removal, tmp_path / "pruned.onnx", analysis)
+    feeds = pruning_feeds(load_model(original))
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", feeds, analysis).error <= TOLERANCE
 
 
 def test_outputs_are_protected_with_their_name() -> None:

@@ -11,21 +11,23 @@ from onnx import numpy_helper
 from edgewright.graph.channels.groups import ChannelGroup, Member
 from edgewright.graph.session import Array
 
-# From the rows of one producer, float64 [channels, weights per channel], to a score per channel.
+# From the rows of one producer, float [channels, weights per channel], to a score per channel, float64 [channels].
 RowScore = Callable[[Array], Array]
 
+# Distances between the rows of larger matrices (VGG's first dense layer) are computed in the weights' own precision.
+_EXACT_ELEMENTS = 10_000_000
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Einsum")
 
 
 def l1(rows: Array) -> Array:
     """Sum of magnitudes (Li et al. 2017, Pruning Filters for Efficient ConvNets)."""
-    score: Array = np.abs(rows).sum(axis=1)
+    score: Array = np.abs(rows).sum(axis=1, dtype=np.float64)
     return score
 
 
 def l2(rows: Array) -> Array:
     """Euclidean norm."""
-    score: Array = np.sqrt(np.square(rows).sum(axis=1))
+    score: Array = np.sqrt(np.square(rows).sum(axis=1, dtype=np.float64))
     return score
 
 
@@ -33,10 +35,12 @@ def fpgm(rows: Array) -> Array:
     """Sum of distances to all other filters: what lies near the geometric median can be replaced by the others
     (He et al. 2019, Filter Pruning via Geometric Median, eq. 4).
     """
+    if rows.size <= _EXACT_ELEMENTS:
+        rows = rows.astype(np.float64)
     squares = np.square(rows).sum(axis=1)
     distances = np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * rows @ rows.T, 0))
     np.fill_diagonal(distances, 0)
-    score: Array = distances.sum(axis=1)
+    score: Array = distances.sum(axis=1, dtype=np.float64)
     return score
 
 
@@ -64,8 +68,8 @@ def _is_weight(member: Member) -> bool:
 
 
 def _rows(tensor: Array, member: Member) -> Array:
-    """The weights of each channel, float64 [channels, positions x weights per position]."""
+    """The weights of each channel, float [channels, positions x weights per position]."""
     first = np.moveaxis(tensor, member.axis, 0)
-    first = first.reshape(first.shape[0], -1).astype(np.float64)
+    first = first.reshape(first.shape[0], -1)
     rows: Array = first[np.array(member.positions)].reshape(len(member.positions), -1)
     return rows

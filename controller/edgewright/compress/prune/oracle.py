@@ -84,9 +84,9 @@ def check_pruning(
     cut = load_model(pruned)
     with tempfile.TemporaryDirectory(dir=pruned.parent, prefix=".oracle-") as folder:
         check = _Check(Path(folder), analysis, gone, feeds)
-        result = check.compare(source, cut)
+        result = check.compare(source, cut, check.outputs(original), check.outputs(pruned))
         twins = check.twins(source, cut)
-        proven = check.compare(*twins) if twins else result
+        proven = check.compare(*twins, *(check.saved_outputs(twin) for twin in twins)) if twins else result
     if proven is result and result.moved >= NOTICEABLE:
         return result
     if proven.moved < NOTICEABLE:
@@ -120,10 +120,13 @@ class _Check:
     gone: Gone
     feeds: Sequence[Arrays]
 
-    def compare(self, original: onnx.ModelProto, cut: onnx.ModelProto) -> OracleResult:
-        """Raises COMPRESSION_FAILED where neither way of silencing gives equality."""
-        expected = self._outputs(cut)
-        moved = _distance(self._outputs(original), expected)
+    def compare(
+        self, original: onnx.ModelProto, cut: onnx.ModelProto, untouched: Outputs, expected: Outputs
+    ) -> OracleResult:
+        """`untouched` and `expected` are their outputs. Raises COMPRESSION_FAILED where neither way of silencing gives
+        equality.
+        """
+        moved = _distance(untouched, expected)
         errors: list[float] = []
         for kind, roles in (
             (OracleKind.PRODUCERS, {Role.PRODUCER}),
@@ -132,7 +135,7 @@ class _Check:
             silenced = onnx.ModelProto()
             silenced.CopyFrom(original)
             silence(silenced, self.analysis, self.gone, roles)
-            errors.append(_distance(self._outputs(silenced), expected))
+            errors.append(_distance(self.saved_outputs(silenced), expected))
             if errors[-1] <= TOLERANCE:
                 return OracleResult(kind, "float32", errors[-1], moved)
         exact = _distance(self._exact(silenced), self._exact(cut)) if np.isfinite(errors[-1]) else errors[-1]
@@ -165,9 +168,12 @@ class _Check:
             )
         return twin, twin_cut
 
-    def _outputs(self, model: onnx.ModelProto) -> Outputs:
+    def saved_outputs(self, model: onnx.ModelProto) -> Outputs:
         path = self.folder / "candidate.onnx"
         save_model(model, path)
+        return self.outputs(path)
+
+    def outputs(self, path: Path) -> Outputs:
         session = open_session(path, threads=1)
         return [run(session, feed) for feed in self.feeds]
 

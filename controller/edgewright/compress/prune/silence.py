@@ -67,7 +67,8 @@ def _raised_weight(value: Array) -> Array | None:
     """A faint weight tensor multiplied; a factor folded into a convolution ends here."""
     if value.ndim < 2:
         return None
-    spread = float(np.sqrt(np.mean(np.square(value, dtype=np.float64))))
+    flat = value.ravel()
+    spread = float(np.sqrt(np.dot(flat, flat) / flat.size))
     gain = spread * float(np.sqrt(value.size / max(value.shape[:2])))
     if not 0 < gain < _FAINT:
         return None

@@ -13,7 +13,7 @@ from edgewright.graph.channels.facts import gather_facts
 from edgewright.graph.channels.groups import ChannelGroup, channel_groups
 from edgewright.graph.channels.labels import Vector
 from edgewright.graph.channels.plan import Plan
-from edgewright.graph.channels.propagate import follow
+from edgewright.graph.channels.propagate import AttentionUnit, follow
 from edgewright.graph.channels.protection import Protected, protected_parameters
 from edgewright.graph.model_file import load_model
 
@@ -38,16 +38,21 @@ class ChannelAnalysis:
         return next((group for group in self.groups if group.id == name), None)
 
 
-def analyse(model: onnx.ModelProto | Path, input_size: tuple[int, int] | None = None) -> ChannelAnalysis:
+def analyse(
+    model: onnx.ModelProto | Path,
+    input_size: tuple[int, int] | None = None,
+    attention: AttentionUnit = AttentionUnit.HEADS,
+) -> ChannelAnalysis:
     """Follows the channels of a normalised network; `input_size` is (height, width) where the graph leaves them
-    open. The same file always gives the same groups.
+    open; `attention` says what to remove from it, where there is a choice. The same file and choice always give
+    the same groups.
 
     Raises FILE_NOT_FOUND, MODEL_CORRUPT, MODEL_WEIGHTS_MISSING, MODEL_TOO_LARGE (of a path); SPEC_MISMATCH and
     MODEL_UNRUNNABLE where the network cannot run at that size.
     """
     loaded = load_model(model) if isinstance(model, Path) else model
     facts = gather_facts(loaded, input_size)
-    flow = follow(loaded, facts)
+    flow = follow(loaded, facts, attention)
     roots = flow.labels.roots()
     groups = channel_groups(flow, roots)
     # Channels that no weight produces are no choice: they stay.

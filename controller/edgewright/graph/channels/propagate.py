@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import onnx
 
 from edgewright.graph.channels import (  # noqa: F401 - importing registers the rules
@@ -21,12 +23,19 @@ from edgewright.graph.channels.rules import RULES
 _POLICIES = (-1, -2, -3)
 
 
-def follow(model: onnx.ModelProto, facts: Facts) -> Flow:
+class AttentionUnit(str, Enum):
+    """What is removed from attention where both can be proven."""
+
+    HEADS = "heads"
+    WIDTHS = "widths"  # equal positions of all heads
+
+
+def follow(model: onnx.ModelProto, facts: Facts, attention: AttentionUnit = AttentionUnit.HEADS) -> Flow:
     """Labels of the whole graph, with each cut axis labelled the way that lets most go.
 
     A cut into heads and their widths can be pruned by whole heads or by equal positions of all heads. Each
-    policy is tried on the whole graph; a cut takes the first whose channels can go. In attention, heads are
-    preferred, since narrower heads make slower kernels and keep the cost of the softmax.
+    policy is tried on the whole graph; a cut takes the first whose channels can go, in attention the one that
+    `attention` prefers. Heads are the default: narrower heads keep the cost of the softmax.
     """
     flows = {-1: walk(model, facts, {})}
     if not flows[-1].cuts:
@@ -36,7 +45,8 @@ def follow(model: onnx.ModelProto, facts: Facts) -> Flow:
         flows[policy] = walk(model, facts, dict.fromkeys(cuts, policy))
     choices: dict[int, int] = {}
     for number in cuts:
-        heads = _free(flows[-2], number) > 0 and _in_attention(flows[-2], number)
+        wanted = attention is AttentionUnit.HEADS
+        heads = wanted and _free(flows[-2], number) > 0 and _in_attention(flows[-2], number)
         order = (-2, -1, -3) if heads else _POLICIES
         choices[number] = next((policy for policy in order if _free(flows[policy], number) > 0), -1)
     mixed = walk(model, facts, choices)
