@@ -97,6 +97,24 @@ def test_computed_shapes_are_overruled_only_where_needed(tmp_path: Path) -> None
     assert not any(node.op_type == "Where" for node in narrow.graph.node)
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_pruning_goes_on_in_rounds(name: str, tmp_path: Path) -> None:
+    """A pruned file has the same groups, narrower, and can be cut and proven again; overruled shapes stay as few."""
+    model, analysis = _analysed(name)
+    path = saved(model, tmp_path)
+    sizes = {group.id: group.size for group in analysis.groups}
+    for index in range(2):
+        removal = {group.id: [0] for group in analysis.groups if group.size > 2}
+        made = prune(path, removal, tmp_path / f"round{index}.onnx", analysis).path
+        check_pruning(path, removal, made, pruning_feeds(model), analysis)
+        path, analysis = made, analyse(made)
+        sizes = {group: size - (group in removal) for group, size in sizes.items()}
+        assert {group.id: group.size for group in analysis.groups} == sizes
+
+    wheres = [node for node in load_model(path).graph.node if node.op_type == "Where"]
+    assert len(wheres) == {"attention": 1, "measured": 4}.get(name, 0)
+
+
 def test_shared_bias_is_cloned_for_the_layer_that_shrinks(tmp_path: Path) -> None:
     """Exporters store equal biases once; cutting one layer leaves the other's bias whole."""
     b = Builder()

@@ -107,6 +107,9 @@ class OriginTracer:
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         if kind == "Concat":
             return np.concatenate(origins, axis=attributes["axis"])
+        if kind == "Where" and not self._carries(node.input[:1]):  # a shape overruled by an earlier removal
+            mask, one, other = np.broadcast_arrays(self._facts.values[node.input[0]], *origins[1:])
+            return np.where(mask, one, other)
         if kind == "Gather" and not self._carries(node.input[1:]):
             indices = self._facts.values[node.input[1]]
             taken = np.take(origins[0], indices, axis=attributes.get("axis", 0))
