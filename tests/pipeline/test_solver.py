@@ -69,14 +69,14 @@ def test_widths_are_aligned_and_keep_to_the_target(widths: list[int], ratio: flo
 )
 @settings(max_examples=60, deadline=None)
 def test_exact_goals_are_met_closely(widths: list[int], ratio: float) -> None:
-    """With a tolerance the cost ends just below the target: no single channel could return."""
+    """With a tolerance the cost ends within it wherever an exchange of single channels gets there."""
     model = chain(*widths)
     target = ratio * model.total({})
-    solution = solve(choices(*widths), model, target, tolerance=0.01)
+    solution = solve(choices(*widths), model, target, tolerance=0.005)
 
-    assert solution.cost <= target
-    least = min(-model.change(solution.removed, name, -1) for name, count in solution.removed.items() if count)
-    assert target - solution.cost < least
+    smallest = min(model.change(solution.removed, str(place), 1) for place in range(len(widths)))
+    assert abs(solution.cost - target) <= max(0.005 * target, smallest / 2)
+    assert solution.met == (abs(solution.cost - target) <= 0.005 * target)
 
 
 def test_greedy_is_near_the_best_of_all() -> None:

@@ -39,7 +39,7 @@ class Prune:
     least_kept: float = parameter(0.25, limit(0.01, 1.0), "share of each group's channels that always stays")
     sensitivity: bool = parameter(True, None, "measure each group's sensitivity first, and weigh groups by it")
     reconstruct: bool = parameter(True, None, "least-squares repair of the weights that read removed channels")
-    repair_steps: int = parameter(150, limit(0, 1_000_000, whole=True), "training steps after each round")
+    repair_steps: int = parameter(100, limit(0, 1_000_000, whole=True), "training steps after each round")
     slack: float = parameter(2.0, limit(0.0, 100.0), "points beyond the bound that later training may win back")
     keep: tuple[str, ...] = parameter((), words(), "channel groups that stay whole, by id")
 
@@ -48,11 +48,17 @@ class Prune:
 class Distill:
     """Trains the network to give the original's outputs. Never ends worse than it began."""
 
-    steps: int = parameter(2000, limit(1, 10_000_000, whole=True), "training steps; the budget may end them earlier")
-    batch: int = parameter(32, limit(1, 4096, whole=True), "images in a step")
-    rate: float = parameter(1e-3, limit(1e-8, 1.0), "highest learning rate (Adam, warm-up, then cosine)")
+    steps: int | None = parameter(
+        None, limit(1, 10_000_000, whole=True), "training steps; none: as many as the time allows"
+    )
+    batch: int = parameter(64, limit(1, 4096, whole=True), "images in a step")
+    rate: float | None = parameter(
+        None, limit(1e-8, 1.0), "highest learning rate; none: several are tried for a few steps"
+    )
     temperature: float = parameter(2.0, limit(0.1, 100.0), "softens class probabilities (Hinton et al. 2015)")
-    label_weight: float = parameter(0.3, limit(0.0, 1.0), "share of the loss on labels, where there are labels")
+    label_weight: float = parameter(0.1, limit(0.0, 1.0), "share of the loss on labels, where there are labels")
+    shift: float = parameter(0.125, limit(0.0, 0.5), "images are moved by up to this share of their side")
+    flip: bool = parameter(False, None, "mirror half of the images; not for digits, text or signs")
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,9 @@ class Quantize:
 class Qat:
     """Trains the quantised network itself, scales included. Never ends worse than it began."""
 
-    steps: int = parameter(300, limit(1, 10_000_000, whole=True), "training steps; the budget may end them earlier")
+    steps: int | None = parameter(
+        None, limit(1, 10_000_000, whole=True), "training steps; none: as many as the time allows"
+    )
     batch: int = parameter(16, limit(1, 4096, whole=True), "images in a step")
     weight_rate: float = parameter(1e-5, limit(1e-9, 1e-1), "highest learning rate of weights")
     scale_rate: float = parameter(2e-4, limit(1e-9, 1e-1), "highest learning rate of log-scales")
@@ -172,7 +180,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
         for field in dataclasses.fields(step):
             value = getattr(step, field.name)
             mark = "# " if value is None else ""
-            shown = 0.5 if value is None else value
+            shown = (1 if "int" in str(field.type) else 0.5) if value is None else value
             lines.append(f"{mark}{field.name} = {_toml(shown)}  # {field.metadata['text']}")
     return "\n".join(lines) + "\n"
 

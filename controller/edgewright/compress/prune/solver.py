@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
-Widths = Mapping[str, int]
+# An exact goal is closed by exchanging so many channels between so many groups, so often.
+_EXCHANGED, _EXCHANGED_GROUPS, _EXCHANGES = 5, 12, 3
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Choice:
 @dataclass(frozen=True)
 class Solution:
     """`removed` channels per group, the `cost` that is left, the predicted `loss`. `met` says whether the cost is
-    at most the target (and, where exactness was asked, within tolerance below it).
+    at most the target, or, where exactness was asked, within its tolerance.
     """
 
     removed: dict[str, int]
@@ -99,14 +100,14 @@ def solve(choices: Sequence[Choice], model: CostModel, target: float, tolerance:
     """Removes channels until `model`'s cost is at most `target`, always the step with the least loss for the cost
     it saves (the greedy answer to the knapsack), then gives back what was removed beyond need.
 
-    With `tolerance` (a share of `target`) single channels return at last, aligned or not, until the cost is within
-    it; otherwise widths stay multiples of each group's step. Where the target is out of reach the nearest possible
-    is returned, not `met`.
+    With `tolerance` (a share of `target`) single channels return or go at last, aligned or not, until the cost is
+    within it on either side; otherwise widths stay multiples of each group's step. Where the target is out of reach
+    the nearest possible is returned, not `met`.
     """
     removed: dict[str, int] = {}
     cost = model.total(removed)
     while cost > target:
-        best = _cheapest(choices, model, removed)
+        best = _cheapest(choices, model, removed, cost - target)
         if best is None:
             break
         choice, count = best
@@ -117,16 +118,21 @@ def solve(choices: Sequence[Choice], model: CostModel, target: float, tolerance:
         cost = _give_back(choices, model, removed, cost, target, aligned=False)
         if cost > target:
             cost = _trim(choices, model, removed, cost, target)
+        cost = _close(choices, model, removed, target, tolerance)
     by_group = {choice.group: choice for choice in choices}
     kept = {name: count for name, count in removed.items() if count}
     loss = sum(float(by_group[name].losses[count]) for name, count in kept.items())
     edge = 1e-9 * max(abs(target), 1.0)
-    met = cost <= target + edge and (tolerance is None or cost >= target * (1 - tolerance) - edge)
+    met = cost <= target + edge if tolerance is None else abs(cost - target) <= tolerance * target + edge
     return Solution(kept, cost, loss, met)
 
 
-def _cheapest(choices: Sequence[Choice], model: CostModel, removed: dict[str, int]) -> tuple[Choice, int] | None:
-    """The removal with the least loss for what it saves. Several steps at once count too: losses are not convex."""
+def _cheapest(
+    choices: Sequence[Choice], model: CostModel, removed: dict[str, int], needed: float
+) -> tuple[Choice, int] | None:
+    """The removal with the least loss for what it saves, as far as that is `needed`. Several steps at once count too:
+    losses are not convex.
+    """
     best: tuple[float, Choice, int] | None = None
     for choice in choices:
         gone = removed.get(choice.group, 0)
@@ -139,7 +145,7 @@ def _cheapest(choices: Sequence[Choice], model: CostModel, removed: dict[str, in
             saved = model.change(removed, choice.group, count)
             if saved <= 0:
                 continue
-            rate = (choice.losses[gone + count] - choice.losses[gone]) / saved
+            rate = (choice.losses[gone + count] - choice.losses[gone]) / min(saved, needed)
             if best is None or rate < best[0]:
                 best = (rate, choice, count)
     return None if best is None else (best[1], best[2])
@@ -189,3 +195,37 @@ def _trim(choices: Sequence[Choice], model: CostModel, removed: dict[str, int], 
         removed[best[1]] = removed.get(best[1], 0) + 1
         cost -= best[2]
     return _give_back(choices, model, removed, cost, target, aligned=False)
+
+
+def _close(
+    choices: Sequence[Choice], model: CostModel, removed: dict[str, int], target: float, tolerance: float
+) -> float:
+    """Exchanges a few channels of two groups at a time, cheap ones first, while that brings the cost nearer."""
+    cost = model.total(removed)
+    cheap = sorted(choices, key=lambda choice: abs(model.change(removed, choice.group, -1)))[:_EXCHANGED_GROUPS]
+    for _ in range(_EXCHANGES):
+        gap = abs(cost - target)
+        if gap <= tolerance * target:
+            break
+        best: tuple[float, dict[str, int]] | None = None
+        for place, first in enumerate(cheap):
+            for one in _moves(first, removed):
+                halfway = {**removed, first.group: removed.get(first.group, 0) + one}
+                for second in cheap[place + 1 :] or cheap[:1]:
+                    for other in _moves(second, halfway):
+                        tried = {**halfway, second.group: halfway.get(second.group, 0) + other}
+                        missed = abs(model.total(tried) - target)
+                        if missed < (gap if best is None else best[0]):
+                            best = (missed, tried)
+        if best is None:
+            break
+        removed.update(best[1])
+        cost = model.total(removed)
+    return cost
+
+
+def _moves(choice: Choice, removed: Mapping[str, int]) -> list[int]:
+    """How many more channels of a group may go (negative: return)."""
+    gone = removed.get(choice.group, 0)
+    most = choice.size - max(choice.least, 1) - gone
+    return [count for count in range(-_EXCHANGED, _EXCHANGED + 1) if -gone <= count <= most]
