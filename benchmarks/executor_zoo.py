@@ -3,8 +3,10 @@
     python benchmarks/executor_zoo.py [--assets DIR] [NAME ...]
 
 For each network: operators, trainable tensors, the largest difference from onnxruntime as a share of the output's
-range on two feeds (the same network in double precision beside it, which shows what is rounding), whether an untouched
-write-back gives the same outputs bit for bit, and seconds to build and to run once. One thread.
+range on two feeds (the same network in double precision beside it, which shows what is rounding), the largest
+difference of any tensor inside the graph, whether an untouched write-back gives the same outputs bit for bit, whether
+it runs with any batch ("fixed": only with the one it was exported for), and seconds to build and to run once. One
+thread.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgewright.compress.executor.agreement import TOLERANCE, run_arrays, span_difference
+from edgewright.compress.executor.agreement import TOLERANCE, compare_nodes, run_arrays, span_difference
 from edgewright.compress.executor.module import build_executor
 from edgewright.graph.compare import Reference, is_vacuous
 from edgewright.graph.model_file import load_model
@@ -42,8 +44,8 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(
-        f"{'network':34}{'nodes':>6}{'weights':>8}{'agrees':>10}{'double':>10}"
-        f"{'write-back':>11}{'build s':>8}{'run s':>7}"
+        f"{'network':34}{'nodes':>6}{'weights':>8}{'agrees':>10}{'double':>10}{'inside':>10}"
+        f"{'write-back':>11}{'batch':>7}{'build s':>8}{'run s':>7}"
     )
     passed = count = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -93,17 +95,19 @@ def _row(path: Path, folder: Path) -> bool:
             for feed, outputs in zip(feeds, expected, strict=True)
             for a, b in zip(outputs, run(again, feed), strict=True)
         )
-        del executor
         double = build_executor(model, precision=torch.float64)
         precise = _worst(expected[:1], [run_arrays(double, feeds[0])])
+        del double
+        inside = max(item.difference for item in compare_nodes(executor, model, feeds[0], threads=1))
     except EdgewrightError as error:
         print(f"{path.stem:34}{len(model.graph.node):6}  {error.message}")
         return False
     vacuous = is_vacuous(Reference(tuple(feeds), tuple(expected)))
     note = "  vacuous" if vacuous else ""
+    batch = "fixed" if executor.fixed_batch else "any"
     print(
-        f"{path.stem:34}{len(model.graph.node):6}{weights:8}{worst:10.1e}{precise:10.1e}"
-        f"{'exact' if exact else 'DIFFERS':>11}{built:8.2f}{seconds:7.2f}{note}",
+        f"{path.stem:34}{len(model.graph.node):6}{weights:8}{worst:10.1e}{precise:10.1e}{inside:10.1e}"
+        f"{'exact' if exact else 'DIFFERS':>11}{batch:>7}{built:8.2f}{seconds:7.2f}{note}",
         flush=True,
     )
     return worst <= TOLERANCE and exact and not vacuous

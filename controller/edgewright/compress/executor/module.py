@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch, torch_type
+from edgewright.compress.executor.free_batch import fixed_batch, same_in_a_batch, with_free_batch
 from edgewright.compress.executor.parameters import find_weights
 from edgewright.compress.executor.plan import Plan, Refusal, Step, make_plan
 from edgewright.compress.executor.tail import without_tail
 from edgewright.compress.executor.write_back import constant_tensors, write_weights
 from edgewright.graph.model_file import load_model
+from edgewright.graph.shapes import concrete_shapes, random_probe
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 Outputs = tuple[Tensor, ...]
@@ -27,19 +29,44 @@ def build_executor(
     device: str = "cpu",
     extra_trainable: Collection[str] = (),
     precision: torch.dtype = torch.float32,
+    free_batch: bool = True,
 ) -> Executor:
     """The network of a file or message (which is never changed), in evaluation mode.
 
     `extra_trainable` are constants to be parameters besides the weights, for example scales of Q/DQ pairs.
     `precision` is what FLOAT is computed in; float64 tells a wrong operator from an ill-conditioned network.
+    A graph that was exported for one batch size is made to run with any, where that can be done and two samples at once
+    prove it (`fixed_batch` of the result is 0 then); `free_batch` False leaves it as it is.
 
     Raises MODEL_UNSUPPORTED with the name of every operator that is missing (unless all of them come after the last
     weight), OPTION_INVALID for a name in `extra_trainable` that is no float constant, and what `load_model` raises.
     """
     source = load_model(model) if isinstance(model, Path) else model
-    executor = Executor(source, extra_trainable, precision)
-    executor.to(device).eval()
+    executor: Executor = Executor(source, extra_trainable, precision).eval()
+    if free_batch and executor.fixed_batch:
+        executor = _freed(executor, source, extra_trainable, precision)
+    executor.to(device)
     return executor
+
+
+def _freed(executor: Executor, source: onnx.ModelProto, extra: Collection[str], precision: torch.dtype) -> Executor:
+    """The same network for any batch where that works, else `executor`."""
+    form = with_free_batch(onnx.inliner.inline_local_functions(source) if source.functions else source)
+    if form is None:
+        return executor
+    shapes = concrete_shapes(source)
+    drawn = [random_probe(source, shapes, seed, uniform=seed == 0) for seed in (0, 1)]
+    first, second = (tuple(torch.from_numpy(feed[name]) for name in executor.input_names) for feed in drawn)
+    try:
+        freed: Executor = Executor(source, extra, precision, form).eval()
+        if same_in_a_batch(executor, freed, (first, second)):
+            return freed
+        # Where outputs hardly depend on the input, rounding hides what is asked.
+        exact = Executor(source, extra, torch.float64).eval()
+        exactly_freed = Executor(source, extra, torch.float64, form).eval()
+        return freed if same_in_a_batch(exact, exactly_freed, (first, second)) else executor
+    except EdgewrightError:  # the rewritten form does not run
+        return executor
 
 
 class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
@@ -52,14 +79,22 @@ class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
 
     A post-processing tail that cannot run here (NonMaxSuppression, loops) is left out where no weight comes after it:
     `removed` then has the operators' names, and `output_names` the tensors that the tail reads. What is written back
-    is the whole network all the same.
+    is the whole network all the same. `fixed_batch` is the only batch size that runs; 0: any.
     """
 
-    def __init__(self, source: onnx.ModelProto, extra_trainable: Collection[str], precision: torch.dtype) -> None:
+    def __init__(
+        self,
+        source: onnx.ModelProto,
+        extra_trainable: Collection[str],
+        precision: torch.dtype,
+        form: onnx.ModelProto | None = None,
+    ) -> None:
+        """`form` is what runs instead of `source`: the same graph in another form, with the same tensor names."""
         super().__init__()
         self._source = source
-        self._precision = precision
         graph_model = onnx.inliner.inline_local_functions(source) if source.functions else source
+        graph_model = graph_model if form is None else form
+        self.fixed_batch = fixed_batch(graph_model)
         weights = find_weights(graph_model)
         held = constant_tensors(source)
         self.roles: dict[str, str] = {name: role for name, role in weights.roles.items() if name in held}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as functional
@@ -77,9 +78,18 @@ def concat(node: Node) -> Run:
 
     def run(*parts: Tensor) -> Tensor:
         device = next((part.device for part in parts if part.device.type != "cpu"), parts[0].device)
-        return torch.cat([part.to(device) for part in parts], axis)
+        return torch.cat([part.to(device) for part in _broadcast(parts, axis)], axis)
 
     return run
+
+
+def _broadcast(parts: Sequence[Tensor], axis: int) -> Sequence[Tensor]:
+    """A constant part (a class token) that was exported for a batch of one is repeated for the others' batch."""
+    batches = {part.shape[0] for part in parts if part.ndim}
+    if len(batches) < 2 or axis % parts[0].ndim == 0:
+        return parts
+    batch = max(batches)
+    return [part.expand(batch, *part.shape[1:]) if part.shape[0] == 1 else part for part in parts]
 
 
 @operator("Split")
