@@ -51,7 +51,9 @@ class Distill:
     steps: int | None = parameter(
         None, limit(1, 10_000_000, whole=True), "training steps; none: as many as the time allows"
     )
-    batch: int = parameter(64, limit(1, 4096, whole=True), "images in a step")
+    batch: int | None = parameter(
+        None, limit(1, 4096, whole=True), "images in a step; none: 64 with 2000 images or more, else 16"
+    )
     rate: float | None = parameter(
         None, limit(1e-8, 1.0), "highest learning rate; none: several are tried for a few steps"
     )

@@ -30,8 +30,9 @@ def recommend(
 
     Faster: the whole interval of the paired speed-up lies above 1, the answers are the baseline's and there are
     samples enough. A noisy board spoils the latencies, and their verdict, but hits both of a pair: the speed-up
-    stands. Within its bound: every goal of its recipe is met, and an evaluation on this device, where there is
-    one, does not put the loss above the asked bound with significance. The documents are those of a report.
+    stands. Within its bound: every goal of its recipe is met (a level's aim, which its bound may stop short of, is
+    none), and an evaluation on this device, where there is one, does not put the loss above the asked bound with
+    significance. The documents are those of a report.
     """
     goals = {item["variant"]: item.get("goals") or [] for item in variants}
     scores = {item["variant"]: item for item in evaluations if item.get("device") == device}
@@ -69,7 +70,7 @@ def _refusal(benchmark: Document, goals: Sequence[Document], evaluation: Documen
     if speedup["low"] <= 1:
         found = f"{ratio(speedup['value'])}, {ratio(speedup['low'])} to {ratio(speedup['high'])}"
         return f"it is slower than the baseline ({found})" if speedup["high"] < 1 else f"not surely faster ({found})"
-    missed = [goal for goal in goals if goal.get("met") is False]
+    missed = [goal for goal in goals if goal.get("met") is False and not goal.get("aim")]
     if missed:
         goal = missed[0]
         name = str(goal.get("goal")).replace("_", " ")

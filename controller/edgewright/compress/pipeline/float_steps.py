@@ -43,6 +43,7 @@ def distill(step: Distill, stage: Stage, work: Work, folder: Path, seconds: floa
         return stage
     data = work.examples("distill")
     destination = folder / "distilled.onnx"
+    size = step.batch or data.usual_batch
     labelled = data.labels is not None and step.label_weight > 0
     options = TrainOptions(
         steps=step.steps,
@@ -50,11 +51,11 @@ def distill(step: Distill, stage: Stage, work: Work, folder: Path, seconds: floa
         lr=step.rate,
         temperature=step.temperature,
         alpha=1.0 - step.label_weight if labelled else None,
-        micro_batch=micro_batch(data.sides, step.batch),
+        micro_batch=micro_batch(data.sides, size),
         seed=work.seed,
         threads=work.threads,
     )
-    batches = data.batches(step.batch, step.shift, step.flip, labelled)
+    batches = data.batches(size, step.shift, step.flip, labelled)
     checkpoint = folder / "distill_checkpoint"
     try:
         trained = train(stage.path, work.baseline, batches, work.judge, options, destination, work.progress, checkpoint)

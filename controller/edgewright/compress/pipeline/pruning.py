@@ -57,6 +57,7 @@ def _repair(step: Prune, distill: Distill, options: RoundOptions, work: Work) ->
 
     planned = max(1, round((1.0 - options.ratio) / options.round_share))
     data = work.examples("prune")
+    size = distill.batch or data.usual_batch
     labelled = data.labels is not None and distill.label_weight > 0
 
     def repair(source: Path, destination: Path, number: int, seconds: float) -> None:
@@ -67,7 +68,7 @@ def _repair(step: Prune, distill: Distill, options: RoundOptions, work: Work) ->
             train(
                 source,
                 work.baseline,
-                data.batches(distill.batch, distill.shift, distill.flip, labelled),
+                data.batches(size, distill.shift, distill.flip, labelled),
                 work.judge,
                 TrainOptions(
                     steps=step.repair_steps,
@@ -76,7 +77,7 @@ def _repair(step: Prune, distill: Distill, options: RoundOptions, work: Work) ->
                     temperature=distill.temperature,
                     alpha=1.0 - distill.label_weight if labelled else None,
                     evaluations=2,
-                    micro_batch=micro_batch(data.sides, distill.batch),
+                    micro_batch=micro_batch(data.sides, size),
                     seed=work.seed + number,
                     threads=work.threads,
                 ),

@@ -38,6 +38,11 @@ class TrainingData:
         return 1e-3 if self.count >= _MANY else 1e-4
 
     @property
+    def usual_batch(self) -> int:
+        """Images in a step that suit the number of images."""
+        return 64 if self.count >= _MANY else 16
+
+    @property
     def sides(self) -> tuple[int, int]:
         """Height and width, 0 for what are no images."""
         shape = np.load(self.path, mmap_mode="r", allow_pickle=False).shape
