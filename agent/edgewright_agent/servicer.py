@@ -149,6 +149,21 @@ class AgentServicer(rpc.AgentServicer):
             first_inference_ns=loaded.first_inference_ns,
         )
 
+    def DeployChecked(
+        self, request: pb.DeployCheckedRequest, context: grpc.ServicerContext
+    ) -> pb.DeployCheckedResponse:
+        candidate = convert.candidate_from_proto(request.candidate)
+        goals = convert.deploy_goals_from_proto(request.goals)
+        with self._deployments.taken():
+            deployment, checks = self._deployer.deploy_checked(request.slot, candidate, goals, context.is_active)
+        return pb.DeployCheckedResponse(
+            deployment=convert.deployment_to_proto(deployment), checks=convert.deploy_checks_to_proto(checks)
+        )
+
+    def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.RollbackResponse:
+        deployment = self._deployer.rollback(request.slot, request.active_sha256)
+        return pb.RollbackResponse(deployment=convert.deployment_to_proto(deployment))
+
     def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: grpc.ServicerContext
     ) -> pb.ListDeploymentsResponse:

@@ -33,13 +33,20 @@ PLAIN, TLS = "plain", "tls"
 
 
 class StopSignal:
-    """Set by SIGINT and SIGTERM; remembers which one."""
+    """Set by SIGINT and SIGTERM; remembers which one.
+
+    The system may hand a signal to any thread, and then a main thread that waits for a lock never learns of it. A
+    pipe that the signal writes to wakes it in every case, and costs nothing meanwhile.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
         self.number = 0
 
     def install(self) -> None:
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._set)
 
@@ -51,7 +58,8 @@ class StopSignal:
         return self._event.is_set()
 
     def wait(self) -> None:
-        self._event.wait()
+        while not self._event.is_set():
+            os.read(self._reader, 64)
 
 
 def serve(settings: Settings, stop: StopSignal) -> None:
@@ -124,7 +132,7 @@ def _run(settings: Settings, state: StateFolder, announce: _PortFile, stop: Stop
         store,
         PushReceiver(store),
         slots,
-        Deployer(store, slots, lease, worker, run_smoke),
+        Deployer(store, slots, lease, worker, run_smoke, state.workspaces),
         jobs,
         lambda: device_info.collect(settings.sysroot, state.root),
     )

@@ -12,6 +12,7 @@ from edgewright.services.datasets import DatasetService
 from edgewright.services.delivery import DeliveryService
 from edgewright.services.devices import DeviceService
 from edgewright.services.evaluations import EvaluationService
+from edgewright.services.goals import GoalMaker
 from edgewright.services.host_target import host_target
 from edgewright.services.inputs import InputSets
 from edgewright.services.models import ModelService
@@ -27,7 +28,7 @@ def open_controller(home: Path) -> Controller:
     workspace = Workspace(store.home, store)
     inputs = InputSets(workspace)
     variants = VariantService(workspace)
-    delivery = DeliveryService(workspace, variants)
+    delivery = DeliveryService(workspace, variants, GoalMaker(workspace, variants, inputs))
     here = host_target()
     return Controller(
         home=store.home,

@@ -158,7 +158,7 @@ class RemoveArtifactResponse(_message.Message):
     def __init__(self, removed: bool = ...) -> None: ...
 
 class Deployment(_message.Message):
-    __slots__ = ("slot", "sha256", "label", "previous_sha256", "runtime", "threads", "format", "deployed_unix_ns")
+    __slots__ = ("slot", "sha256", "label", "previous_sha256", "runtime", "threads", "format", "deployed_unix_ns", "history")
     SLOT_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +167,7 @@ class Deployment(_message.Message):
     THREADS_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     DEPLOYED_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     slot: str
     sha256: str
     label: str
@@ -175,7 +176,26 @@ class Deployment(_message.Message):
     threads: int
     format: str
     deployed_unix_ns: int
-    def __init__(self, slot: _Optional[str] = ..., sha256: _Optional[str] = ..., label: _Optional[str] = ..., previous_sha256: _Optional[str] = ..., runtime: _Optional[str] = ..., threads: _Optional[int] = ..., format: _Optional[str] = ..., deployed_unix_ns: _Optional[int] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[SlotChange]
+    def __init__(self, slot: _Optional[str] = ..., sha256: _Optional[str] = ..., label: _Optional[str] = ..., previous_sha256: _Optional[str] = ..., runtime: _Optional[str] = ..., threads: _Optional[int] = ..., format: _Optional[str] = ..., deployed_unix_ns: _Optional[int] = ..., history: _Optional[_Iterable[_Union[SlotChange, _Mapping]]] = ...) -> None: ...
+
+class SlotChange(_message.Message):
+    __slots__ = ("how", "label", "sha256", "runtime", "threads", "format", "at_unix_ns")
+    HOW_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    AT_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
+    how: str
+    label: str
+    sha256: str
+    runtime: str
+    threads: int
+    format: str
+    at_unix_ns: int
+    def __init__(self, how: _Optional[str] = ..., label: _Optional[str] = ..., sha256: _Optional[str] = ..., runtime: _Optional[str] = ..., threads: _Optional[int] = ..., format: _Optional[str] = ..., at_unix_ns: _Optional[int] = ...) -> None: ...
 
 class DeployRequest(_message.Message):
     __slots__ = ("slot", "candidate")
@@ -204,6 +224,72 @@ class ListDeploymentsResponse(_message.Message):
     DEPLOYMENTS_FIELD_NUMBER: _ClassVar[int]
     deployments: _containers.RepeatedCompositeFieldContainer[Deployment]
     def __init__(self, deployments: _Optional[_Iterable[_Union[Deployment, _Mapping]]] = ...) -> None: ...
+
+class DeployGoals(_message.Message):
+    __slots__ = ("golden", "expected_sha256", "classes", "labels", "max_latency_ms", "max_drop")
+    GOLDEN_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    MAX_LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DROP_FIELD_NUMBER: _ClassVar[int]
+    golden: InputSet
+    expected_sha256: str
+    classes: bool
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    max_latency_ms: float
+    max_drop: float
+    def __init__(self, golden: _Optional[_Union[InputSet, _Mapping]] = ..., expected_sha256: _Optional[str] = ..., classes: bool = ..., labels: _Optional[_Iterable[int]] = ..., max_latency_ms: _Optional[float] = ..., max_drop: _Optional[float] = ...) -> None: ...
+
+class DeployChecks(_message.Message):
+    __slots__ = ("samples", "p50_ns", "p90_ns", "count", "sqnr_db", "agreement", "drop")
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    P50_NS_FIELD_NUMBER: _ClassVar[int]
+    P90_NS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SQNR_DB_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    DROP_FIELD_NUMBER: _ClassVar[int]
+    samples: int
+    p50_ns: int
+    p90_ns: int
+    count: int
+    sqnr_db: float
+    agreement: float
+    drop: float
+    def __init__(self, samples: _Optional[int] = ..., p50_ns: _Optional[int] = ..., p90_ns: _Optional[int] = ..., count: _Optional[int] = ..., sqnr_db: _Optional[float] = ..., agreement: _Optional[float] = ..., drop: _Optional[float] = ...) -> None: ...
+
+class DeployCheckedRequest(_message.Message):
+    __slots__ = ("slot", "candidate", "goals")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_FIELD_NUMBER: _ClassVar[int]
+    GOALS_FIELD_NUMBER: _ClassVar[int]
+    slot: str
+    candidate: Candidate
+    goals: DeployGoals
+    def __init__(self, slot: _Optional[str] = ..., candidate: _Optional[_Union[Candidate, _Mapping]] = ..., goals: _Optional[_Union[DeployGoals, _Mapping]] = ...) -> None: ...
+
+class DeployCheckedResponse(_message.Message):
+    __slots__ = ("deployment", "checks")
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    deployment: Deployment
+    checks: DeployChecks
+    def __init__(self, deployment: _Optional[_Union[Deployment, _Mapping]] = ..., checks: _Optional[_Union[DeployChecks, _Mapping]] = ...) -> None: ...
+
+class RollbackRequest(_message.Message):
+    __slots__ = ("slot", "active_sha256")
+    SLOT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    slot: str
+    active_sha256: str
+    def __init__(self, slot: _Optional[str] = ..., active_sha256: _Optional[str] = ...) -> None: ...
+
+class RollbackResponse(_message.Message):
+    __slots__ = ("deployment",)
+    DEPLOYMENT_FIELD_NUMBER: _ClassVar[int]
+    deployment: Deployment
+    def __init__(self, deployment: _Optional[_Union[Deployment, _Mapping]] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("label", "sha256", "format", "runtime", "threads")

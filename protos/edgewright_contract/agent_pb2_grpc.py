@@ -114,6 +114,16 @@ class AgentStub(object):
                 request_serializer=edgewright__contract_dot_agent__pb2.ListDeploymentsRequest.SerializeToString,
                 response_deserializer=edgewright__contract_dot_agent__pb2.ListDeploymentsResponse.FromString,
                 )
+        self.DeployChecked = channel.unary_unary(
+                '/edgewright.v1.Agent/DeployChecked',
+                request_serializer=edgewright__contract_dot_agent__pb2.DeployCheckedRequest.SerializeToString,
+                response_deserializer=edgewright__contract_dot_agent__pb2.DeployCheckedResponse.FromString,
+                )
+        self.Rollback = channel.unary_unary(
+                '/edgewright.v1.Agent/Rollback',
+                request_serializer=edgewright__contract_dot_agent__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=edgewright__contract_dot_agent__pb2.RollbackResponse.FromString,
+                )
         self.StartBenchmark = channel.unary_unary(
                 '/edgewright.v1.Agent/StartBenchmark',
                 request_serializer=edgewright__contract_dot_agent__pb2.StartBenchmarkRequest.SerializeToString,
@@ -194,6 +204,19 @@ class AgentServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeployChecked(self, request, context):
+        """A method of its own: an agent too old to check goals must refuse, not deploy unchecked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartBenchmark(self, request, context):
         """Jobs: work that outlives the call that started it. Its events are kept until the job is removed.
         """
@@ -268,6 +291,16 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.ListDeployments,
                     request_deserializer=edgewright__contract_dot_agent__pb2.ListDeploymentsRequest.FromString,
                     response_serializer=edgewright__contract_dot_agent__pb2.ListDeploymentsResponse.SerializeToString,
+            ),
+            'DeployChecked': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeployChecked,
+                    request_deserializer=edgewright__contract_dot_agent__pb2.DeployCheckedRequest.FromString,
+                    response_serializer=edgewright__contract_dot_agent__pb2.DeployCheckedResponse.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=edgewright__contract_dot_agent__pb2.RollbackRequest.FromString,
+                    response_serializer=edgewright__contract_dot_agent__pb2.RollbackResponse.SerializeToString,
             ),
             'StartBenchmark': grpc.unary_unary_rpc_method_handler(
                     servicer.StartBenchmark,
@@ -426,6 +459,40 @@ class Agent(object):
         return grpc.experimental.unary_unary(request, target, '/edgewright.v1.Agent/ListDeployments',
             edgewright__contract_dot_agent__pb2.ListDeploymentsRequest.SerializeToString,
             edgewright__contract_dot_agent__pb2.ListDeploymentsResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def DeployChecked(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/edgewright.v1.Agent/DeployChecked',
+            edgewright__contract_dot_agent__pb2.DeployCheckedRequest.SerializeToString,
+            edgewright__contract_dot_agent__pb2.DeployCheckedResponse.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/edgewright.v1.Agent/Rollback',
+            edgewright__contract_dot_agent__pb2.RollbackRequest.SerializeToString,
+            edgewright__contract_dot_agent__pb2.RollbackResponse.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 

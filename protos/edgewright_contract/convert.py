@@ -168,6 +168,30 @@ def job_from_proto(message: pb.Job) -> v.Job:
     return v.Job(message.id, message.kind, message.state, message.queue_position, message.created_unix_ns)
 
 
+def slot_change_to_proto(change: v.SlotChange) -> pb.SlotChange:
+    return pb.SlotChange(
+        how=change.how,
+        label=change.label,
+        sha256=change.sha256,
+        runtime=change.runtime,
+        threads=change.threads,
+        format=change.format,
+        at_unix_ns=change.at_unix_ns,
+    )
+
+
+def slot_change_from_proto(message: pb.SlotChange) -> v.SlotChange:
+    return v.SlotChange(
+        how=message.how,
+        label=message.label,
+        sha256=message.sha256,
+        runtime=message.runtime,
+        threads=message.threads,
+        format=message.format,
+        at_unix_ns=message.at_unix_ns,
+    )
+
+
 def deployment_to_proto(deployment: v.Deployment) -> pb.Deployment:
     return pb.Deployment(
         slot=deployment.slot,
@@ -178,6 +202,7 @@ def deployment_to_proto(deployment: v.Deployment) -> pb.Deployment:
         threads=deployment.threads,
         format=deployment.format,
         deployed_unix_ns=deployment.deployed_unix_ns,
+        history=[slot_change_to_proto(change) for change in deployment.history],
     )
 
 
@@ -191,7 +216,58 @@ def deployment_from_proto(message: pb.Deployment) -> v.Deployment:
         threads=message.threads,
         format=message.format,
         deployed_unix_ns=message.deployed_unix_ns,
+        history=tuple(slot_change_from_proto(change) for change in message.history),
     )
+
+
+def deploy_goals_to_proto(goals: v.DeployGoals) -> pb.DeployGoals:
+    return pb.DeployGoals(
+        golden=input_set_to_proto(goals.golden),
+        expected_sha256=goals.expected_sha256,
+        classes=goals.classes,
+        labels=goals.labels,
+        max_latency_ms=goals.max_latency_ms,
+        max_drop=goals.max_drop,
+    )
+
+
+def deploy_goals_from_proto(message: pb.DeployGoals) -> v.DeployGoals:
+    return v.DeployGoals(
+        golden=input_set_from_proto(message.golden),
+        expected_sha256=message.expected_sha256,
+        classes=message.classes,
+        labels=tuple(message.labels),
+        max_latency_ms=_optional(message, "max_latency_ms"),
+        max_drop=_optional(message, "max_drop"),
+    )
+
+
+def deploy_checks_to_proto(checks: v.DeployChecks) -> pb.DeployChecks:
+    return pb.DeployChecks(
+        samples=checks.samples,
+        p50_ns=checks.p50_ns,
+        p90_ns=checks.p90_ns,
+        count=checks.count,
+        sqnr_db=checks.sqnr_db,
+        agreement=checks.agreement,
+        drop=checks.drop,
+    )
+
+
+def deploy_checks_from_proto(message: pb.DeployChecks) -> v.DeployChecks:
+    return v.DeployChecks(
+        samples=message.samples,
+        p50_ns=message.p50_ns,
+        p90_ns=message.p90_ns,
+        count=message.count,
+        sqnr_db=message.sqnr_db,
+        agreement=_optional(message, "agreement"),
+        drop=_optional(message, "drop"),
+    )
+
+
+def _optional(message: Any, field: str) -> float | None:
+    return float(getattr(message, field)) if message.HasField(field) else None
 
 
 def push_state_to_proto(state: v.PushState) -> pb.QueryArtifactResponse:

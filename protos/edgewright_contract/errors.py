@@ -54,6 +54,10 @@ class ErrorCode(str, Enum):
     RECIPE_INVALID = "recipe_invalid"
     TARGET_UNKNOWN = "target_unknown"
     COMPRESSION_FAILED = "compression_failed"
+    # results
+    RESULT_UNKNOWN = "result_unknown"
+    RESULT_CORRUPT = "result_corrupt"
+    RESULT_VERSION = "result_version"
     # store
     STORE_BUSY = "store_busy"
     STORE_FAILED = "store_failed"
@@ -91,6 +95,9 @@ class ErrorCode(str, Enum):
     JOB_INTERRUPTED = "job_interrupted"
     QUEUE_FULL = "queue_full"
     DEVICE_BUSY = "device_busy"
+    SLOT_UNKNOWN = "slot_unknown"
+    DEPLOY_GOAL_MISSED = "deploy_goal_missed"
+    ROLLBACK_UNAVAILABLE = "rollback_unavailable"
     # general
     DEPENDENCY_MISSING = "dependency_missing"
     CANCELLED = "cancelled"
@@ -148,6 +155,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.RECIPE_INVALID: _INPUT,
     ErrorCode.TARGET_UNKNOWN: _INPUT,
     ErrorCode.COMPRESSION_FAILED: _FAILED,
+    ErrorCode.RESULT_UNKNOWN: _UNKNOWN,
+    ErrorCode.RESULT_CORRUPT: _entry(EXIT_FAILED, "DATA_LOSS"),
+    ErrorCode.RESULT_VERSION: _FAILED,
     ErrorCode.STORE_BUSY: _entry(EXIT_FAILED, "UNAVAILABLE"),
     ErrorCode.STORE_FAILED: _FAILED,
     ErrorCode.STORE_NEWER: _FAILED,
@@ -182,6 +192,9 @@ CATALOGUE: dict[ErrorCode, CatalogueEntry] = {
     ErrorCode.JOB_INTERRUPTED: _ABORTED,
     ErrorCode.QUEUE_FULL: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
     ErrorCode.DEVICE_BUSY: _entry(EXIT_FAILED, "RESOURCE_EXHAUSTED"),
+    ErrorCode.SLOT_UNKNOWN: _UNKNOWN,
+    ErrorCode.DEPLOY_GOAL_MISSED: _entry(EXIT_GOAL_MISSED, "FAILED_PRECONDITION"),
+    ErrorCode.ROLLBACK_UNAVAILABLE: _FAILED,
     ErrorCode.DEPENDENCY_MISSING: _FAILED,
     ErrorCode.CANCELLED: _entry(EXIT_CANCELLED, "CANCELLED"),
     ErrorCode.INTERNAL: _entry(EXIT_FAILED, "INTERNAL"),

@@ -7,7 +7,7 @@ import re
 from typing import Iterable, Sequence
 
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.values import FORMATS, BenchmarkPlan, Candidate, InputSet, Normalization
+from edgewright_contract.values import FORMATS, BenchmarkPlan, Candidate, DeployGoals, InputSet, Normalization
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+:-]{0,127}")
@@ -25,6 +25,8 @@ BLOCKS_MAX = 10_000
 BLOCK_SECONDS_MAX = 5.0  # keeps one Block event far below MESSAGE_BYTES_MAX
 SAMPLING_SECONDS_MAX = 24 * 3600.0
 WARMUP_SECONDS_MAX = 600.0
+LABELS_MAX = 100_000
+LATENCY_MS_MAX = 3_600_000.0
 CONTROLLERS_MAX = 64
 QUEUE_MAX = 16
 JOBS_KEPT = 50
@@ -135,3 +137,19 @@ def check_plan(plan: BenchmarkPlan) -> BenchmarkPlan:
     _check_seconds("max_seconds", plan.max_seconds, 0.001, SAMPLING_SECONDS_MAX)
     _check_seconds("warmup_seconds", plan.warmup_seconds, 0.0, WARMUP_SECONDS_MAX)
     return plan
+
+
+def check_goals(goals: DeployGoals) -> DeployGoals:
+    check_input_set(goals.golden)
+    check_sha256(goals.expected_sha256)
+    _check_int("number of labels", len(goals.labels), 0, LABELS_MAX)
+    if goals.labels and not goals.classes:
+        raise _invalid("labels", len(goals.labels), "none for a network without classes")
+    if goals.max_latency_ms is not None and not (0 < goals.max_latency_ms <= LATENCY_MS_MAX):
+        raise _invalid("max_latency_ms", goals.max_latency_ms, f"more than 0, {LATENCY_MS_MAX:g} at most")
+    if goals.max_drop is not None:
+        if not 0 <= goals.max_drop <= 100:
+            raise _invalid("max_drop", goals.max_drop, "0 to 100 percentage points")
+        if not goals.classes:
+            raise _invalid("max_drop", goals.max_drop, "none for a network without classes")
+    return goals

@@ -127,8 +127,21 @@ class Job:
 
 
 @dataclass(frozen=True)
+class SlotChange:
+    """What was made active under a slot's name; `how` is "deploy" or "rollback"."""
+
+    how: str
+    label: str
+    sha256: str
+    runtime: str
+    threads: int
+    format: str
+    at_unix_ns: int
+
+
+@dataclass(frozen=True)
 class Deployment:
-    """What is active under a slot's name on a device."""
+    """What is active under a slot's name on a device; `history` is oldest first, its last entry the active one."""
 
     slot: str
     sha256: str
@@ -138,6 +151,38 @@ class Deployment:
     threads: int = 1
     format: str = "onnx"
     deployed_unix_ns: int = 0
+    history: tuple[SlotChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeployGoals:
+    """What has to hold on the device before a slot switches; None: not asked.
+
+    `expected_sha256` is an .npz of the baseline's outputs for `golden`. With `classes` the first output has one
+    score a class, and `labels` (may be empty) has the index of the right one for each sample. `max_latency_ms` bounds
+    the 90th percentile; `max_drop` the loss of right answers, or without labels of the baseline's answers, in
+    percentage points.
+    """
+
+    golden: InputSet
+    expected_sha256: str
+    classes: bool = False
+    labels: tuple[int, ...] = ()
+    max_latency_ms: float | None = None
+    max_drop: float | None = None
+
+
+@dataclass(frozen=True)
+class DeployChecks:
+    """What was found on the device; `samples` 0 means that latency was not asked for."""
+
+    samples: int
+    p50_ns: int
+    p90_ns: int
+    count: int
+    sqnr_db: float
+    agreement: float | None = None
+    drop: float | None = None
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ DIMENSION = st.one_of(st.integers(0, 2**40), st.sampled_from(["?", "batch", "N2"
 SPEC = st.builds(v.TensorSpec, TEXT, several(DIMENSION), TEXT)
 CANDIDATE = st.builds(v.Candidate, TEXT, TEXT, TEXT, TEXT, U32)
 NORMALIZATION = st.builds(v.Normalization, several(FLOAT32), several(FLOAT32), TEXT)
+INPUTS = st.builds(v.InputSet, TEXT, NORMALIZATION)
+CHANGE = st.builds(v.SlotChange, TEXT, TEXT, TEXT, TEXT, U32, TEXT, I64)
 PAYLOADS = {
     "progress": st.builds(v.Progress, TEXT, U64, U64),
     "loaded": st.builds(v.Loaded, TEXT, U32, U64, U64, U64, TEXT, TEXT, several(U32), several(SPEC), several(SPEC)),
@@ -57,10 +59,15 @@ PAIRS = {
     "tensor_spec": SPEC,
     "candidate": CANDIDATE,
     "normalization": NORMALIZATION,
-    "input_set": st.builds(v.InputSet, TEXT, NORMALIZATION),
+    "input_set": INPUTS,
     "benchmark_plan": st.builds(v.BenchmarkPlan, U32, U32, FLOAT, FLOAT, FLOAT, U64),
     "job": st.builds(v.Job, TEXT, TEXT, TEXT, U32, I64),
-    "deployment": st.builds(v.Deployment, TEXT, TEXT, TEXT, TEXT, TEXT, U32, TEXT, I64),
+    "slot_change": CHANGE,
+    "deployment": st.builds(v.Deployment, TEXT, TEXT, TEXT, TEXT, TEXT, U32, TEXT, I64, several(CHANGE)),
+    "deploy_goals": st.builds(
+        v.DeployGoals, INPUTS, TEXT, st.booleans(), several(U32), st.none() | FLOAT, st.none() | FLOAT
+    ),
+    "deploy_checks": st.builds(v.DeployChecks, U64, U64, U64, U64, FLOAT, st.none() | FLOAT, st.none() | FLOAT),
     "push_state": st.builds(v.PushState, st.booleans(), U64),
     "job_event": st.builds(v.JobEvent, U64, st.one_of(*PAYLOADS.values())),
     **PAYLOADS,
@@ -99,7 +106,8 @@ def test_every_payload_of_an_event_has_a_pair() -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [(v.DeviceFacts, pb.DeviceFacts), (v.Loaded, pb.Loaded), (v.Block, pb.Block), (v.Candidate, pb.Candidate),
-     (v.Deployment, pb.Deployment), (v.BenchmarkPlan, pb.BenchmarkPlan), (v.Job, pb.Job), (v.Ended, pb.Ended)],
+     (v.Deployment, pb.Deployment), (v.BenchmarkPlan, pb.BenchmarkPlan), (v.Job, pb.Job), (v.Ended, pb.Ended),
+     (v.SlotChange, pb.SlotChange), (v.DeployGoals, pb.DeployGoals), (v.DeployChecks, pb.DeployChecks)],
 )  # fmt: skip
 def test_fields_have_the_same_names(record: type, message: type) -> None:
     """A field added on one side alone does not go unnoticed."""

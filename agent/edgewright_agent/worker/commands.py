@@ -45,6 +45,7 @@ class Worker:
             "bind": self._bind,
             "measure": self._measure,
             "evaluate": self._evaluate,
+            "parity": self._parity,
             "close": self._close,
         }
 
@@ -134,6 +135,12 @@ class Worker:
             progress,
         )
         return {"count": count}
+
+    def _parity(self, request: Message) -> Message:
+        """Compares two files of outputs; needs no network."""
+        from edgewright_agent.worker.parity import compare
+
+        return compare(Path(request["expected"]), Path(request["outputs"]), request["classes"], request["labels"])
 
     def _close(self, _: Message) -> Message:
         """The last request; `peak_memory_bytes` is the largest resident size so far."""

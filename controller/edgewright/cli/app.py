@@ -23,6 +23,7 @@ from edgewright.cli import (
     quickstart,
     recipe,
     report,
+    rollback,
     variant,
 )
 from edgewright.cli.terminal import Terminal
@@ -49,6 +50,7 @@ app.add_typer(recipe.app, name="recipe")
 app.add_typer(variant.app, name="variant")
 app.add_typer(device.app, name="device")
 app.command("push", help=push.HELP)(push.push)
+app.command("rollback", help=rollback.HELP)(rollback.rollback)
 app.command("bench", help=bench.HELP)(bench.bench)
 app.command("eval", help=evaluate.HELP)(evaluate.evaluate)
 app.command("report", help=report.HELP)(report.report)

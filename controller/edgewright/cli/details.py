@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from edgewright.cli.terminal import Terminal
@@ -102,6 +103,9 @@ def show_device(terminal: Terminal, document: dict[str, Any]) -> None:
         terminal.line(f"{reading['name']:<20} {_reading(reading)}")
     for deployment in document["deployments"]:
         terminal.line(f"slot         {deployment['slot']}: {deployment['label']} ({deployment['sha256'][:12]})")
+        for change in reversed(deployment["history"][:-1]):
+            when = datetime.fromtimestamp(change["at_unix_ns"] / 1e9, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+            terminal.line(f"             before: {change['label']} ({change['sha256'][:12]}) by {change['how']} {when}")
 
 
 def _decibel(value: float | None) -> str:

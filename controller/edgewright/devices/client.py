@@ -22,6 +22,8 @@ from edgewright_contract.errors_grpc import error_from_rpc
 from edgewright_contract.values import (
     BenchmarkPlan,
     Candidate,
+    DeployChecks,
+    DeployGoals,
     Deployment,
     DeviceFacts,
     InputSet,
@@ -32,6 +34,7 @@ from edgewright_contract.values import (
 
 CALL_SECONDS = 15.0
 DEPLOY_SECONDS = 180.0  # loading a large model on a slow board
+CHECK_SECONDS = 1800.0  # some hundred golden inputs on a slow board, and timing
 
 
 class AgentClient:
@@ -83,6 +86,21 @@ class AgentClient:
         request = pb.DeployRequest(slot=slot, candidate=convert.candidate_to_proto(candidate))
         response = self._call(self._stub.Deploy, request, DEPLOY_SECONDS)
         return convert.deployment_from_proto(response.deployment)
+
+    def deploy_checked(self, slot: str, candidate: Candidate, goals: DeployGoals) -> tuple[Deployment, DeployChecks]:
+        """Deploys if the goals hold on the device; raises DEPLOY_GOAL_MISSED, PROTOCOL_MISMATCH (an older agent)."""
+        request = pb.DeployCheckedRequest(
+            slot=slot,
+            candidate=convert.candidate_to_proto(candidate),
+            goals=convert.deploy_goals_to_proto(goals),
+        )
+        response = self._call(self._stub.DeployChecked, request, CHECK_SECONDS)
+        return convert.deployment_from_proto(response.deployment), convert.deploy_checks_from_proto(response.checks)
+
+    def rollback(self, slot: str, active_sha256: str) -> Deployment:
+        """Sent twice with the same `active_sha256`, it rolls back once."""
+        request = pb.RollbackRequest(slot=slot, active_sha256=active_sha256)
+        return convert.deployment_from_proto(self._call(self._stub.Rollback, request).deployment)
 
     def deployments(self) -> tuple[Deployment, ...]:
         response = self._call(self._stub.ListDeployments, pb.ListDeploymentsRequest())

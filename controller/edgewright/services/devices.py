@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from edgewright.core.names import check_name
 from edgewright.core.plain import to_plain
 from edgewright.core.targets import target_of
+from edgewright.services.fleet import ALL
 from edgewright.services.workspace import Workspace
 from edgewright.store.records import DeviceRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -27,6 +29,10 @@ class DeviceService:
         from edgewright.devices.address import parse_address
 
         check_name(name, "device")
+        if name == ALL:
+            raise EdgewrightError(
+                ErrorCode.NAME_INVALID, f"{ALL!r} stands for every device, so it names none", "Choose another name."
+            )
         address = parse_address(address_text)
         known = self._devices.find(name)
         if known is not None and known.address != str(address):
@@ -42,7 +48,8 @@ class DeviceService:
 
             paired = pair(address, code, self._workspace.identity, f"edgewright-{socket.gethostname()}")
             pem = paired.certificate_pem.decode()
-            record = DeviceRecord(name, str(address), pem, paired.fingerprint)
+            tags = () if known is None else known.tags
+            record = DeviceRecord(name, str(address), pem, paired.fingerprint, tags=tags)
         elif known is not None:
             record = known
         else:
@@ -92,6 +99,7 @@ class DeviceService:
                 "online": not reason,
                 "offline_reason": reason,
                 "target": record.target,
+                "tags": list(record.tags),
                 "runtimes": [runtime["name"] for runtime in record.facts.get("runtimes", [])],
                 "last_seen": record.last_seen,
             }
@@ -130,6 +138,15 @@ class DeviceService:
         self._devices.remove(name)
         return revoked
 
+    def tag(self, name: str, tags: Sequence[str], *, remove: bool) -> dict[str, Any]:
+        """Adds tags to a device, or takes them off; gives its name and all its tags, sorted."""
+        for tag in tags:
+            check_name(tag, "tag")
+        now = set(self._devices.get(name).tags)
+        after = now - set(tags) if remove else now | set(tags)
+        record = self._devices.set_tags(name, tuple(sorted(after)))
+        return {"name": record.name, "tags": list(record.tags)}
+
     def _document(
         self, record: DeviceRecord, facts: DeviceFacts | None, failure: EdgewrightError | None
     ) -> dict[str, Any]:
@@ -143,6 +160,7 @@ class DeviceService:
             "online": failure is None,
             "offline_reason": "" if failure is None else failure.message,
             "target": record.target,
+            "tags": list(record.tags),
             "runtimes": [runtime["name"] for runtime in record.facts.get("runtimes", [])],
             "fingerprint": record.fingerprint,
             "last_seen": record.last_seen,

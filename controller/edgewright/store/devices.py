@@ -48,6 +48,14 @@ class Devices:
                 raise self._unknown(connection, name)
         return self.get(name)
 
+    def set_tags(self, name: str, tags: tuple[str, ...]) -> DeviceRecord:
+        """Replaces a device's tags. Raises DEVICE_UNKNOWN."""
+        with self._database.write() as connection:
+            changed = connection.execute(devices.update().where(devices.c.name == name).values(tags=tags))
+            if not changed.rowcount:
+                raise self._unknown(connection, name)
+        return self.get(name)
+
     def update(self, record: DeviceRecord) -> DeviceRecord:
         """Replaces what is stored under the record's name, such as its address. Raises DEVICE_UNKNOWN."""
         with self._database.write() as connection:

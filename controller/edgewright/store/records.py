@@ -92,6 +92,7 @@ class DeviceRecord:
     target: str = ""
     added: str = ""
     last_seen: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0001"
+REVISION = "0002"
 
 # Named constraints can be altered on every database.
 metadata = sa.MetaData(
@@ -87,6 +87,7 @@ devices = sa.Table(
     sa.Column("target", sa.String, nullable=False),
     sa.Column("added", sa.String, nullable=False),
     sa.Column("last_seen", sa.String, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False, server_default="[]"),
 )
 
 pushes = sa.Table(
