@@ -86,6 +86,8 @@ def test_no_data_is_said() -> None:
         {"steps": 5, "temperature": 0.0},
         {"steps": 5, "micro_batch": -1},
         {"epochs": 0.0},
+        {"steps": 5, "lr": 1e7},
+        {"steps": 5, "features": ("a",), "feature_weight": 0.0},
     ],
 )
 def test_options_are_checked(wrong: dict[str, float]) -> None:

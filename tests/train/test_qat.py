@@ -80,6 +80,16 @@ def test_a_training_that_harms_gives_the_start_back(tmp_path: Path) -> None:
     assert (tmp_path / "out.onnx").read_bytes() == quantised.read_bytes()
 
 
+def test_scales_that_leave_the_numbers_end_the_training(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """A scale of 0 or infinity is never written; the training ends with what was best before."""
+    options = replace(OPTIONS, scale_lr=1e3, warm_up_steps=0, steps=4, evaluations=4)
+    made = train_quantised(*pair, BATCHES, JUDGE, options, tmp_path / "out.onnx")
+
+    assert made.best_step == 0
+    assert "diverged by step 1" in made.stopped_because
+    assert (tmp_path / "out.onnx").read_bytes() == pair[0].read_bytes()
+
+
 def test_an_untrained_student_writes_the_same_file(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Through torch and back, projection included, without a step: every byte as it was."""
     student = QuantisedStudent(*pair, 1e-5, 1e-4)

@@ -52,9 +52,16 @@ class TrainOptions:
         positive = ("steps", "epochs", "budget_seconds", "lr", "temperature", "evaluations", "max_gradient_norm")
         for name in (*positive, "save_seconds"):
             self._refuse(name, "above 0", lambda value: value > 0)
+        self._refuse("lr", "at most 1e6", lambda value: value <= 1e6)
         for name in ("warm_up_steps", "logit_weight", "feature_weight", "micro_batch", "threads", "seed"):
             self._refuse(name, "0 or more", lambda value: value >= 0)
         self._refuse("alpha", "between 0 and 1", lambda value: 0 <= value <= 1)
+        if self.features and not self.feature_weight:
+            raise EdgewrightError(
+                ErrorCode.OPTION_INVALID,
+                f"features {', '.join(self.features[:5])} are named, and feature_weight is 0",
+                "give a feature_weight above 0, or name no features",
+            )
 
     def _refuse(self, name: str, allowed: str, fits: object) -> None:
         value = getattr(self, name)

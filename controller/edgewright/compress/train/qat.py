@@ -47,7 +47,7 @@ class QatOptions(TrainOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._refuse("scale_lr", "0 or more", lambda value: value >= 0)
+        self._refuse("scale_lr", "0 to 1e6", lambda value: 0 <= value <= 1e6)
 
 
 def train_quantised(

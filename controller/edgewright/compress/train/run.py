@@ -63,6 +63,7 @@ class TrainingRun:
         self._distiller = Distiller(
             student, load_model(start), load_model(teacher), probe, judge.classification, options
         )
+        student.executor.train(options.batch_statistics)
         self._bench = Bench(teacher, judge, options.threads)
         self._goal = Goal(0.0, 0.0, self._bench.samples, self._bench.baseline_metric())
         self._optimiser = Optimiser(student, options.max_gradient_norm)
@@ -79,8 +80,6 @@ class TrainingRun:
 
     def finish(self, destination: Path) -> TrainedModel:
         """Trains until steps or time are used up."""
-        if self._options.batch_statistics:
-            self._student.executor.train()
         saved = self._plan.clock()
         while not self._stopped:
             began = self._plan.clock()
@@ -159,8 +158,16 @@ class TrainingRun:
     def _judge_now(self) -> None:
         began = self._plan.clock()
         path = self._folder.best_path(self._step)
-        self._student.write(path)
-        judgement = self._bench.judge_file(path, self._progress, "judging")
+        try:
+            self._student.write(path)
+        except EdgewrightError as error:
+            if error.code != ErrorCode.MODEL_NOT_FINITE:
+                raise
+            # What was good before is still there.
+            self._stopped = f"training diverged by step {self._step}: {error.message}; a lower learning rate may help"
+            return
+        with np.errstate(all="ignore"):  # what has diverged is judged too, and loses
+            judgement = self._bench.judge_file(path, self._progress, "judging")
         self._plan.judged(self._plan.clock() - began)
         loss = float(np.mean(self._losses)) if self._losses else None
         self._losses = []
