@@ -43,7 +43,7 @@ def build_executor(
     """
     source = load_model(model) if isinstance(model, Path) else model
     executor: Executor = Executor(source, extra_trainable, precision).eval()
-    if free_batch and executor.fixed_batch:
+    if free_batch and executor.fixed_batch and executor.roles:
         executor = _freed(executor, source, extra_trainable, precision)
     executor.to(device)
     return executor
