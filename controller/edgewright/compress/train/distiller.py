@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import onnx
@@ -21,6 +22,8 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 _ALPHA_WITH_LABELS = 0.9
 # Samples of the first batch that fix what errors are measured against.
 _PROBE = 32
+# What tensors kept for the backward pass may take, unless `micro_batch` says how many samples go through at once.
+_KEPT_BYTES = 2**30
 # Samples on which the executor is compared with onnxruntime.
 _CHECKED = 8
 
@@ -45,6 +48,8 @@ class Distiller:
         self._fixed = fixed_batch(start) or fixed_batch(teacher)
         self.alpha = _alpha(options, probe)
         self.difference = student.check(probe.inputs[: self._fixed or _CHECKED], options.threads)
+        if not (self._fixed or self._micro_batch or options.batch_statistics):
+            self._micro_batch = max(1, int(_KEPT_BYTES / max(self._kept_bytes(probe.inputs[:1]), 1)))
         self.features: tuple[Feature, ...] = ()
         if options.feature_weight:
             one = probe.inputs[: self._fixed or 1]
@@ -77,6 +82,22 @@ class Distiller:
             loss.backward()
             total += value
         return total
+
+    def _kept_bytes(self, inputs: Array) -> int:
+        """What autograd keeps of one forward pass, weights aside."""
+        kept: dict[int, int] = {}
+
+        def note(tensor: Any) -> Any:
+            kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+            alive.append(tensor)
+            return tensor
+
+        alive: list[Any] = []
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            outputs, _ = self._student.run(torch.from_numpy(np.array(inputs)), ())
+        weights = {value.data_ptr() for value, _ in self._student.parameters.values()}
+        del outputs
+        return sum(size for place, size in kept.items() if place not in weights)
 
     def _slices(self, batch: Batch) -> list[tuple[Array, Array | None]]:
         """Parts of a batch that go through at once: of the size the graph was exported for, or of `micro_batch`."""

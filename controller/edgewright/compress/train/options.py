@@ -22,8 +22,9 @@ class TrainOptions:
     picked from the graph; empty: none).
 
     `evaluations` is how often the network is judged on the way. `micro_batch` is the most samples that go through at
-    once (0: the whole batch): gradients add up, memory does not. `batch_statistics` lets BatchNormalization use and
-    renew the statistics of batches. `threads` 0 lets the libraries choose; only with 1 is a run repeatable to the bit.
+    once (0: as many as keep below 1 GiB for the backward pass): gradients add up, memory does not. `batch_statistics`
+    lets BatchNormalization use and renew the statistics of batches. `threads` 0 lets the libraries choose; only with 1
+    is a run repeatable to the bit.
     """
 
     steps: int | None = None
