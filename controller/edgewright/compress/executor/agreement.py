@@ -77,7 +77,7 @@ def run_arrays(executor: Executor, feed: Arrays) -> list[Array]:
     device = next(iter(executor.parameters()), torch.zeros(0)).device
     tensors = [torch.from_numpy(np.array(feed[name])).to(device) for name in executor.input_names]
     with torch.no_grad():
-        return [output.cpu().numpy() for output in executor(*tensors)]
+        return [output.detach().cpu().numpy() for output in executor(*tensors)]
 
 
 def compare_nodes(
@@ -97,7 +97,7 @@ def compare_nodes(
     with torch.no_grad():
         _, captured = executor(*tensors, capture={name for name, _ in steps})
     return [
-        NodeDifference(name, step.name, step.op, span_difference(wanted, captured[name].cpu().numpy()))
+        NodeDifference(name, step.name, step.op, span_difference(wanted, captured[name].detach().cpu().numpy()))
         for (name, step), wanted in zip(steps, expected, strict=True)
         if wanted.dtype.kind == "f"
     ]

@@ -14,7 +14,8 @@ from torch import Tensor
 from edgewright.compress.executor.dtypes import to_torch, torch_type
 from edgewright.compress.executor.free_batch import fixed_batch, same_in_a_batch, with_free_batch
 from edgewright.compress.executor.parameters import find_weights
-from edgewright.compress.executor.plan import Plan, Refusal, Step, make_plan
+from edgewright.compress.executor.plan import Plan, Refusal, make_plan
+from edgewright.compress.executor.step import Step
 from edgewright.compress.executor.tail import without_tail
 from edgewright.compress.executor.write_back import constant_tensors, write_weights
 from edgewright.graph.model_file import load_model

@@ -12,24 +12,13 @@ import torch
 from torch import Tensor
 
 from edgewright.compress.executor.dtypes import to_torch, type_name
+from edgewright.compress.executor.fusion import fuse_activations
 from edgewright.compress.executor.node import Node, Unsupported
-from edgewright.compress.executor.registry import Run, load_operators
+from edgewright.compress.executor.registry import load_operators
+from edgewright.compress.executor.step import Step
 from edgewright.graph.opset import opset_of
 from edgewright.graph.shapes import true_inputs
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-
-
-@dataclass(frozen=True)
-class Step:
-    """One call. `frees` are the tensors that nothing reads after it; `trains`: the call takes `training`."""
-
-    name: str
-    op: str
-    run: Run
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    trains: bool = False
-    frees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +85,7 @@ def make_plan(
     if problems:
         raise Refusal(problems, refused)
     outputs = tuple(value.name for value in model.graph.output)
-    needed = _alive(steps, outputs)
+    needed = fuse_activations(_alive(steps, outputs), constants, outputs)
     inputs = tuple(value.name for value in true_inputs(model))
     read = {name for step in needed for name in step.inputs} | set(outputs)
     kept = {name: value for name, value in constants.items() if name in read}
