@@ -15,7 +15,7 @@ from edgewright.compress.qdq import fused_ops
 from edgewright.compress.train.batches import array_batches
 from edgewright.compress.train.qat import QatOptions, QuantisedStudent, train_quantised
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from tests.train.networks import classifier, images, judge
+from tests.train.networks import classifier, images, judge, perturbed
 from tests.train.test_unfold import deployed
 
 TRAINING, HELD_OUT = images(256, 1), images(128, 2)
@@ -130,6 +130,16 @@ def test_a_killed_training_goes_on(pair: tuple[Path, Path], tmp_path: Path) -> N
     train_quantised(*arguments, tmp_path / "out.onnx", checkpoint=tmp_path / "state")
 
     assert (tmp_path / "out.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
+
+
+def test_another_teacher_can_be_given(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """The network it was made from gives the weights; the teacher, here a better one, the answers."""
+    teacher = perturbed(pair[1], tmp_path / "teacher.onnx", 0.05)
+    options = replace(OPTIONS, lr=1e-3)
+
+    made = train_quantised(*pair, BATCHES, JUDGE, options, tmp_path / "out.onnx", teacher=teacher)
+
+    assert made.best.fidelity.sqnr_db > made.start.fidelity.sqnr_db + 2
 
 
 def test_the_float_network_of_another_is_noticed(pair: tuple[Path, Path], tmp_path: Path) -> None:

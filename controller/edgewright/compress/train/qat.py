@@ -59,15 +59,19 @@ def train_quantised(
     destination: Path,
     progress: ProgressCallback = no_progress,
     checkpoint: Path | None = None,
+    teacher: Path | None = None,
 ) -> TrainedModel:
-    """Trains the Q/DQ file `quantised` to answer as the network it was made from, and writes the best file that was
-    judged, the start among them, to `destination`: the same graph with other numbers.
+    """Trains the Q/DQ file `quantised` to answer as `teacher` does (None: as `float_model`, the network it was made
+    from, whose weights it starts with), and writes the best file that was judged, the start among them, to
+    `destination`: the same graph with other numbers.
 
     Everything else is as in `trainer.train`; COMPRESSION_FAILED also when there is no int8 weight.
     """
     with limited_threads(options.threads):
         student = QuantisedStudent(quantised, float_model, options.lr, options.scale_lr)
-        return run_training(student, quantised, float_model, batches, judge, options, destination, progress, checkpoint)
+        return run_training(
+            student, quantised, teacher or float_model, batches, judge, options, destination, progress, checkpoint
+        )
 
 
 class QuantisedStudent:
