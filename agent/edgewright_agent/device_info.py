@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import time
 from pathlib import Path
 
 from edgewright_agent import __version__
@@ -40,6 +41,7 @@ def collect(sysroot: Path, state_dir: Path) -> DeviceFacts:
         readings=Sensors(sysroot).read_over(BUSY_SECONDS),
         disk_free_bytes=shutil.disk_usage(_existing(state_dir)).free,
         agent_memory_bytes=_resident(),
+        clock_unix_ns=time.time_ns(),
     )
 
 

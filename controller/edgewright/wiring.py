@@ -10,6 +10,7 @@ from edgewright.services.compression import CompressionService
 from edgewright.services.controller import Controller
 from edgewright.services.datasets import DatasetService
 from edgewright.services.delivery import DeliveryService
+from edgewright.services.device_doctor import DeviceDoctor
 from edgewright.services.devices import DeviceService
 from edgewright.services.evaluations import EvaluationService
 from edgewright.services.goals import GoalMaker
@@ -38,6 +39,7 @@ def open_controller(home: Path) -> Controller:
         compression=CompressionService(workspace, inputs, here),
         variants=variants,
         devices=DeviceService(workspace),
+        device_doctor=DeviceDoctor(workspace),
         delivery=delivery,
         benchmarks=BenchmarkService(workspace, variants, delivery, inputs),
         evaluations=EvaluationService(workspace, variants, delivery, inputs, here),

@@ -50,7 +50,7 @@ class RuntimeFacts(_message.Message):
     def __init__(self, name: _Optional[str] = ..., package: _Optional[str] = ..., version: _Optional[str] = ..., formats: _Optional[_Iterable[str]] = ..., accelerators: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DeviceFacts(_message.Message):
-    __slots__ = ("board", "cpu_model", "architecture", "cores", "cpu_flags", "memory_bytes", "system", "kernel", "python_version", "agent_version", "runtimes", "readings", "disk_free_bytes", "agent_memory_bytes")
+    __slots__ = ("board", "cpu_model", "architecture", "cores", "cpu_flags", "memory_bytes", "system", "kernel", "python_version", "agent_version", "runtimes", "readings", "disk_free_bytes", "agent_memory_bytes", "clock_unix_ns")
     BOARD_FIELD_NUMBER: _ClassVar[int]
     CPU_MODEL_FIELD_NUMBER: _ClassVar[int]
     ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class DeviceFacts(_message.Message):
     READINGS_FIELD_NUMBER: _ClassVar[int]
     DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     AGENT_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_UNIX_NS_FIELD_NUMBER: _ClassVar[int]
     board: str
     cpu_model: str
     architecture: str
@@ -79,7 +80,8 @@ class DeviceFacts(_message.Message):
     readings: _containers.RepeatedCompositeFieldContainer[Reading]
     disk_free_bytes: int
     agent_memory_bytes: int
-    def __init__(self, board: _Optional[str] = ..., cpu_model: _Optional[str] = ..., architecture: _Optional[str] = ..., cores: _Optional[int] = ..., cpu_flags: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., system: _Optional[str] = ..., kernel: _Optional[str] = ..., python_version: _Optional[str] = ..., agent_version: _Optional[str] = ..., runtimes: _Optional[_Iterable[_Union[RuntimeFacts, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[Reading, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., agent_memory_bytes: _Optional[int] = ...) -> None: ...
+    clock_unix_ns: int
+    def __init__(self, board: _Optional[str] = ..., cpu_model: _Optional[str] = ..., architecture: _Optional[str] = ..., cores: _Optional[int] = ..., cpu_flags: _Optional[_Iterable[str]] = ..., memory_bytes: _Optional[int] = ..., system: _Optional[str] = ..., kernel: _Optional[str] = ..., python_version: _Optional[str] = ..., agent_version: _Optional[str] = ..., runtimes: _Optional[_Iterable[_Union[RuntimeFacts, _Mapping]]] = ..., readings: _Optional[_Iterable[_Union[Reading, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., agent_memory_bytes: _Optional[int] = ..., clock_unix_ns: _Optional[int] = ...) -> None: ...
 
 class DescribeRequest(_message.Message):
     __slots__ = ()

@@ -63,6 +63,7 @@ def device_facts_to_proto(facts: v.DeviceFacts) -> pb.DeviceFacts:
         readings=[reading_to_proto(reading) for reading in facts.readings],
         disk_free_bytes=facts.disk_free_bytes,
         agent_memory_bytes=facts.agent_memory_bytes,
+        clock_unix_ns=facts.clock_unix_ns,
     )
 
 
@@ -82,6 +83,7 @@ def device_facts_from_proto(message: pb.DeviceFacts) -> v.DeviceFacts:
         readings=tuple(reading_from_proto(reading) for reading in message.readings),
         disk_free_bytes=message.disk_free_bytes,
         agent_memory_bytes=message.agent_memory_bytes,
+        clock_unix_ns=message.clock_unix_ns,
     )
 
 

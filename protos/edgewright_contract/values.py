@@ -62,6 +62,7 @@ class DeviceFacts:
     readings: tuple[Reading, ...]
     disk_free_bytes: int
     agent_memory_bytes: int
+    clock_unix_ns: int = 0  # the device's wall clock; 0: not told
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ FACTS = st.builds(
     v.DeviceFacts,
     board=TEXT, cpu_model=TEXT, architecture=TEXT, cores=U32, cpu_flags=TEXTS, memory_bytes=U64, system=TEXT,
     kernel=TEXT, python_version=TEXT, agent_version=TEXT, runtimes=several(RUNTIME), readings=several(READING),
-    disk_free_bytes=U64, agent_memory_bytes=U64,
+    disk_free_bytes=U64, agent_memory_bytes=U64, clock_unix_ns=I64,
 )  # fmt: skip
 # A dimension is a number or a symbol; a symbol of digits alone would be a number.
 DIMENSION = st.one_of(st.integers(0, 2**40), st.sampled_from(["?", "batch", "N2", "-1", "²"]))

@@ -81,3 +81,54 @@ def test_rollback_is_told_and_kept(fleet: Fleet) -> None:
     assert once["error"]["code"] == "rollback_unavailable"
     unknown = fleet.program.json("rollback", "one", "--slot", "nowhere", status=(2,))["results"][0]
     assert unknown["error"]["code"] == "slot_unknown"
+
+
+@pytest.mark.slow
+def test_tags_choose_devices(fleet: Fleet) -> None:
+    """Tags are kept, listed and taken off; a selector that stands for nobody is an error that names those in use."""
+    program = fleet.program
+    assert program.json("device", "tag", "one", "lab", "arm")["tags"] == ["arm", "lab"]
+    program.json("device", "tag", "two", "arm")
+    assert program.json("device", "tag", "one", "lab", "--remove")["tags"] == ["arm"]
+    assert [d["tags"] for d in program.json("device", "list")["devices"]] == [["arm"], ["arm"]]
+    assert program.fails("device", "tag", "one", "no tag")[:2] == (2, "name_invalid")
+    status, code, message = program.fails("push", "net@base", "tag:lab")
+    assert (status, code) == (2, "device_unknown")
+    assert "arm" in message
+    assert program.fails("device", "add", "all", "127.0.0.1:1", "--code", "X")[:2] == (2, "name_invalid")
+    assert program.fails("push", "net@base")[:2] == (2, "usage")
+
+    done = program.run("push", "net@base", "--device", "tag:arm", "one", "--slot", "tagged")
+    assert done.status == 0, done.stderr
+    assert done.stdout.count("is active in slot tagged") == 2
+    evaluated = program.json("eval", "net@base", "--device", "all", "--limit", "8")
+    assert {row["device"] for row in evaluated["results"]} == {"one", "two"}
+
+
+@pytest.mark.slow
+def test_what_failed_alone_is_done_again(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With one board off, the other is served and the exit status says so; the next run does only the rest."""
+    program, state = fleet.program, tmp_path_factory.mktemp("third") / "state"
+    with serving(state) as third:
+        program.json("device", "add", "third", third.address, "--code", third.code())
+        port = third.port
+    first = program.json("push", "net@fp16", "one", "third", "--slot", "part", status=(1,))["results"]
+    assert [(r["device"], r["active"], r["error"] and r["error"]["code"]) for r in first] == [
+        ("one", True, None),
+        ("third", False, "device_unreachable"),
+    ]
+    both = ("--device", "one", "--device", "third")
+    status, code, message = program.fails("eval", "net@base", *both, "--limit", "4")
+    assert (status, code) == (1, "device_unreachable")
+    assert "1 of 2 devices" in message
+
+    with serving(state, "--port", str(port)):
+        goals = (*QUICK, "--retry-failed")
+        again = program.json("push", "net@fp16", "one", "third", "--slot", "part", *goals)["results"]
+        same = program.json("push", "net@fp16", "one", "third", "--slot", "part")["results"]
+    assert [(r["active"], r["unchanged"], r["checks"] is None) for r in again] == [
+        (True, True, True),
+        (True, False, False),
+    ]
+    assert [r["unchanged"] for r in same] == [True, True]
+    program.json("device", "remove", "third")

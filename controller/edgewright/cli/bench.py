@@ -23,7 +23,7 @@ Examples:
 def bench(
     context: typer.Context,
     variants: Annotated[list[str], typer.Argument(help="MODEL@NAME ...; push is done where needed.")],
-    device: Annotated[list[str], typer.Option(help="Device; may be given more than once.")],
+    device: Annotated[list[str], typer.Option(help="Device, tag:NAME or all; may be given more than once.")],
     percentile: Annotated[float, typer.Option(min=1, max=99.9, help="Percentile to make precise.")] = 90,
     precision: Annotated[float, typer.Option(min=0.1, max=50, help="Aimed half-width of its interval, percent.")] = 3,
     max_seconds: Annotated[float, typer.Option(min=1, max=3600, help="Longest time of sampling, seconds.")] = 60,

@@ -89,6 +89,8 @@ def show_device(terminal: Terminal, document: dict[str, Any]) -> None:
     state = "online" if document["online"] else f"offline: {document['offline_reason']}"
     terminal.line(f"device       {document['name']} at {document['address']} ({state})")
     terminal.line(f"target       {document['target']}")
+    if document["tags"]:
+        terminal.line(f"tags         {', '.join(document['tags'])}")
     if facts is None:
         return
     terminal.line(f"board        {facts['board']}")

@@ -8,6 +8,7 @@ import typer
 
 from edgewright.cli.details import show_device
 from edgewright.cli.session import session_of
+from edgewright_contract.errors import EXIT_FAILED
 
 app = typer.Typer(help="Pair with, list and show devices.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -53,11 +54,12 @@ def list_devices(context: typer.Context) -> None:
             d["address"],
             "online" if d["online"] else "offline",
             d["target"],
+            ", ".join(d["tags"]),
             ", ".join(d["runtimes"]),
         ]
         for d in documents
     ]
-    session.terminal.table(["device", "address", "state", "target", "runtimes"], rows)
+    session.terminal.table(["device", "address", "state", "target", "tags", "runtimes"], rows)
 
 
 @app.command("show")
@@ -67,6 +69,52 @@ def show(context: typer.Context, name: Annotated[str, typer.Argument(help="Name 
     document = session.controller().devices.show(name)
     session.terminal.document(document)
     show_device(session.terminal, document)
+
+
+TAG_HELP = """Tag a device, so that commands on many devices can name them together as tag:NAME.
+
+\b
+Examples:
+  edgewright device tag bench1 rk3399 lab
+  edgewright device tag bench1 lab --remove
+  edgewright push lite0@acc1 --device tag:rk3399
+"""
+
+
+@app.command("tag", help=TAG_HELP)
+def tag(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the device.")],
+    tags: Annotated[list[str], typer.Argument(help="Tags.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tags off instead.")] = False,
+) -> None:
+    session = session_of(context)
+    document = session.controller().devices.tag(name, tags, remove=remove)
+    session.terminal.document(document)
+    session.terminal.line(f"{document['name']}: {', '.join(document['tags']) or 'no tags'}")
+
+
+DOCTOR_HELP = """Find out why a device does not do what it should, step by step: its name, port, TLS, certificate,
+pairing, version, clock, disk, runtimes and sensors. Each finding says what to do. Exit status 1: one has failed.
+
+\b
+Example:
+  edgewright device doctor bench1
+"""
+
+
+@app.command("doctor", help=DOCTOR_HELP)
+def doctor(context: typer.Context, name: Annotated[str, typer.Argument(help="Name of the device.")]) -> None:
+    session = session_of(context)
+    document = session.controller().device_doctor.examine(name)
+    session.terminal.document(document)
+    rows = [[finding["state"], finding["check"], finding["text"]] for finding in document["findings"]]
+    session.terminal.table(["state", "check", "finding"], rows)
+    for finding in document["findings"]:
+        if finding["hint"]:
+            session.terminal.line(f"  {finding['check']}: {finding['hint']}")
+    if not document["healthy"]:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("remove")

@@ -16,6 +16,7 @@ metric is computed from the agent's own outputs. The drop against MODEL@base is 
 \b
 Examples:
   edgewright eval lite0@base lite0@acc1 --device bench1
+  edgewright eval lite0@base lite0@acc1 --device tag:rk3399
   edgewright eval lite0@acc1 --host
 """
 
@@ -23,7 +24,9 @@ Examples:
 def evaluate(
     context: typer.Context,
     variants: Annotated[list[str], typer.Argument(help="MODEL@NAME ...")],
-    device: Annotated[list[str] | None, typer.Option(help="Device; may be given more than once.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="Device, tag:NAME or all; may be given more than once.")
+    ] = None,
     host: Annotated[bool, typer.Option("--host", help="Run on this machine instead, without an agent.")] = False,
     dataset: Annotated[
         str | None,

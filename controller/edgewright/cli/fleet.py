@@ -8,8 +8,6 @@ from typing import Any
 from edgewright.cli.terminal import Terminal
 from edgewright_contract.errors import CATALOGUE, EXIT_DONE, EXIT_FAILED, EXIT_GOAL_MISSED, EdgewrightError, ErrorCode
 
-SELECTOR_HELP = "Device, tag:NAME or all; may be given more than once."
-
 
 def chosen(arguments: Sequence[str] | None, options: Sequence[str] | None) -> list[str]:
     """The selectors of a command that takes them both ways. Raises USAGE where there is none."""
@@ -17,6 +15,11 @@ def chosen(arguments: Sequence[str] | None, options: Sequence[str] | None) -> li
     if not selectors:
         raise EdgewrightError(ErrorCode.USAGE, "no device is named", "name devices, tag:NAME or all")
     return selectors
+
+
+def several(selectors: Sequence[str]) -> bool:
+    """Whether these may stand for more than one device."""
+    return len(selectors) > 1 or selectors[0] == "all" or selectors[0].startswith("tag:")
 
 
 def show_errors(terminal: Terminal, results: Sequence[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgewright.cli.fleet import chosen, exit_status, show_errors
+from edgewright.cli.fleet import chosen, exit_status, several, show_errors
 from edgewright.cli.session import session_of
 from edgewright.core.formatting import duration, percent, size
 
@@ -48,9 +48,9 @@ def push(
 
     selectors = chosen(devices, device)
     goals = PushGoals(max_latency, max_drop)
-    with session.terminal.progress() as progress:
+    with session.terminal.progress() as progress, session.terminal.fleet(several(selectors)) as tell:
         results = session.controller().delivery.push(
-            variant, selectors, slot, progress, goals, retry_failed=retry_failed
+            variant, selectors, slot, progress, goals, retry_failed=retry_failed, tell=tell
         )
     session.terminal.document({"results": results})
     for result in results:

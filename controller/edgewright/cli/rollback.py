@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgewright.cli.fleet import chosen, exit_status, show_errors
+from edgewright.cli.fleet import chosen, exit_status, several, show_errors
 from edgewright.cli.session import session_of
 
 HELP = """Go back to what a slot held before: at once, without loading anything, and for good when the answer is there.
@@ -28,8 +28,8 @@ def rollback(
 ) -> None:
     session = session_of(context)
     selectors = chosen(devices, device)
-    with session.terminal.progress() as progress:
-        results = session.controller().delivery.rollback(selectors, slot, progress)
+    with session.terminal.progress() as progress, session.terminal.fleet(several(selectors)) as tell:
+        results = session.controller().delivery.rollback(selectors, slot, progress, tell)
     session.terminal.document({"results": results})
     for result in results:
         if result["error"] is None:

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 from edgewright_contract.errors import EdgewrightError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from edgewright.core.values import ProgressCallback, ProgressEvent
+
+    StateCallback = Callable[[str, str], None]
 
 
 @dataclass
@@ -71,6 +75,59 @@ class Terminal:
                 yield callback
         else:
             yield _lines()
+
+    @contextmanager
+    def fleet(self, many: bool) -> Iterator[StateCallback | None]:
+        """A live table on stderr, one row a device (lines where stderr is no terminal); None for one device."""
+        if not many:
+            yield None
+        elif sys.stderr.isatty():
+            with _live_table() as tell:
+                yield tell
+        else:
+            yield _state_lines()
+
+
+@contextmanager
+def _live_table() -> Iterator[StateCallback]:
+    from threading import Lock
+
+    from rich.box import SIMPLE_HEAD
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    states: dict[str, str] = {}
+    lock = Lock()
+
+    def table() -> Table:
+        shown = Table("device", "state", box=SIMPLE_HEAD, pad_edge=False)
+        with lock:
+            for name in sorted(states):
+                shown.add_row(Text(name), Text(states[name]))
+        return shown
+
+    def tell(name: str, state: str) -> None:
+        with lock:
+            states[name] = state
+
+    with Live(get_renderable=table, console=_console(stderr=True), refresh_per_second=5):
+        yield tell
+
+
+def _state_lines() -> StateCallback:
+    """A line where a device begins something else; percentages are left out."""
+    last: dict[str, str] = {}
+
+    def tell(name: str, state: str) -> None:
+        words = state.split()
+        short = " ".join(words[:-2]) if words[-1:] == ["%"] else state
+        if last.get(name) != short:
+            last[name] = short
+            sys.stderr.write(f"{name}: {short}\n")
+            sys.stderr.flush()
+
+    return tell
 
 
 def _console(*, stderr: bool) -> Console:

@@ -18,6 +18,7 @@ from edgewright.core.verdict import Parity
 from edgewright.services.agent_jobs import follow
 from edgewright.services.datasets import parts_of
 from edgewright.services.delivery import DeliveryService, candidate_of
+from edgewright.services.fleet import on_all, select
 from edgewright.services.inputs import GOLDEN_SAMPLES, InputFile, InputSets, single_input
 from edgewright.services.models import inputs_of, spec_of
 from edgewright.services.outputs import fetch_outputs
@@ -74,13 +75,11 @@ class BenchmarkService:
                 "run `edgewright bench` once a model",
             )
         model = self._workspace.store.models.get(names[0].model)
-        devices = [self._workspace.store.devices.get(name) for name in dict.fromkeys(request.devices)]
+        devices = select(self._workspace.store.devices, request.devices)
         for name in names:
             self._variants.show(str(name), None)
-        results: list[dict[str, Any]] = []
-        for device in devices:
-            results += self._on_device(request, model, [str(name) for name in names], device, progress)
-        return results
+        variants = [str(name) for name in names]
+        return on_all(devices, lambda device, each: self._on_device(request, model, variants, device, each), progress)
 
     def _on_device(
         self,

@@ -9,6 +9,7 @@ from edgewright.services.benchmarks import BenchmarkService
 from edgewright.services.compression import CompressionService
 from edgewright.services.datasets import DatasetService
 from edgewright.services.delivery import DeliveryService
+from edgewright.services.device_doctor import DeviceDoctor
 from edgewright.services.devices import DeviceService
 from edgewright.services.evaluations import EvaluationService
 from edgewright.services.models import ModelService
@@ -28,6 +29,7 @@ class Controller:
     compression: CompressionService
     variants: VariantService
     devices: DeviceService
+    device_doctor: DeviceDoctor
     delivery: DeliveryService
     benchmarks: BenchmarkService
     evaluations: EvaluationService

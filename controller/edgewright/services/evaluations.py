@@ -14,6 +14,7 @@ from edgewright.core.values import Part, ProgressCallback, ProgressEvent, Task
 from edgewright.services.agent_jobs import follow
 from edgewright.services.datasets import parts_of
 from edgewright.services.delivery import DeliveryService, candidate_of
+from edgewright.services.fleet import on_all, select
 from edgewright.services.host import run_on_host
 from edgewright.services.inputs import InputFile, InputSets, single_input
 from edgewright.services.models import inputs_of, spec_of
@@ -65,9 +66,7 @@ class EvaluationService:
                 "run `edgewright eval` once a model",
             )
         model = self._workspace.store.models.get(names[0].model)
-        devices: list[DeviceRecord | None] = [
-            self._workspace.store.devices.get(name) for name in dict.fromkeys(device_names)
-        ]
+        devices = select(self._workspace.store.devices, device_names)
         # The baseline goes first, since every other variant is compared with it.
         ordered = sorted((str(name) for name in names), key=lambda label: not label.endswith(f"@{BASE_VARIANT}"))
         if plugin_for(model.task) is None and BASE_VARIANT not in {name.name for name in names}:
@@ -76,10 +75,11 @@ class EvaluationService:
         for label in ordered:
             self._variants.show(label, None)
         inputs = self._images(model, dataset_name, limit, progress)
-        results: list[dict[str, Any]] = []
-        for device in devices or [None]:
-            results += self._on_device(model, ordered, device, inputs, threads, progress)
-        return results
+
+        def on(device: DeviceRecord | None, each: ProgressCallback) -> list[dict[str, Any]]:
+            return self._on_device(model, ordered, device, inputs, threads, each)
+
+        return on_all(devices, on, progress) if devices else on(None, progress)
 
     def _images(
         self, model: ModelRecord, dataset_name: str | None, limit: int | None, progress: ProgressCallback

@@ -93,6 +93,40 @@ def in_parallel(
             raise
 
 
+def on_all(
+    devices: Sequence[DeviceRecord],
+    work: Callable[[DeviceRecord, ProgressCallback], list[dict[str, Any]]],
+    progress: ProgressCallback,
+) -> list[dict[str, Any]]:
+    """What `work` stores and gives for every device, in order.
+
+    One that fails does not stop the others: its error is raised once all have ended, saying what is there and what to
+    run again.
+    """
+
+    def one(device: DeviceRecord, each: ProgressCallback) -> dict[str, Any]:
+        try:
+            return {"rows": work(device, each), "error": None}
+        except EdgewrightError as failure:
+            if failure.code is ErrorCode.CANCELLED or len(devices) == 1:
+                raise
+            return {"rows": [], "error": failure}
+
+    answers = in_parallel(devices, one, progress)
+    failed = [
+        (device.name, answer["error"]) for device, answer in zip(devices, answers, strict=True) if answer["error"]
+    ]
+    if failed:
+        again = " ".join(f"--device {name}" for name, _ in failed)
+        raise EdgewrightError(
+            failed[0][1].code,
+            f"{len(failed)} of {len(devices)} devices failed: "
+            + "; ".join(f"{name}: {error.message}" for name, error in failed),
+            f"the results of the others are stored; run it again with {again}",
+        )
+    return [row for answer in answers for row in answer["rows"]]
+
+
 def _as_state(name: str, tell: StateCallback) -> ProgressCallback:
     def show(event: ProgressEvent) -> None:
         text = event.text.removesuffix(f" to {name}").removesuffix(f" on {name}")
