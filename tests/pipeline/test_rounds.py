@@ -100,6 +100,16 @@ def test_time_ends_the_rounds_but_one_is_always_tried(place: Setting, tmp_path: 
     assert len(again.rounds) > 2
 
 
+def test_a_goal_that_must_be_reached_is_reached_without_time(place: Setting, tmp_path: Path) -> None:
+    """After the first round time is up: one more goes all the way."""
+    options = quick(ratio=0.5, round_share=0.05, must=True, importance="l1", least_squares=False)
+
+    result = rounds(place, tmp_path, options).run(deadline=0.0, clock=lambda: 0.0)
+
+    assert result.reached
+    assert len(result.rounds) == 3
+
+
 def test_killed_rounds_go_on_to_the_same_end(place: Setting, tmp_path: Path) -> None:
     """Stopped in the third round's repair, the same call ends with the bytes of a run that was not stopped."""
 

@@ -40,7 +40,7 @@ class Prune:
     sensitivity: bool = parameter(True, None, "measure each group's sensitivity first, and weigh groups by it")
     reconstruct: bool = parameter(True, None, "least-squares repair of the weights that read removed channels")
     repair_steps: int = parameter(100, limit(0, 1_000_000, whole=True), "training steps after each round")
-    slack: float = parameter(2.0, limit(0.0, 100.0), "points beyond the bound that later training may win back")
+    slack: float = parameter(4.0, limit(0.0, 100.0), "points beyond the bound that later training may win back")
     keep: tuple[str, ...] = parameter((), words(), "channel groups that stay whole, by id")
 
 

@@ -117,7 +117,7 @@ class RecipeRun:
         return result
 
     def _search(self, steps: Sequence[Step], start: Stage, rounds: Rounds, engine: PruningRounds) -> _Try:
-        """The deepest round whose result keeps the bound, by halving: what fails sets the upper end."""
+        """The deepest round whose result keeps the bound: what fails sets the upper end, what holds the lower one."""
         tried: list[_Try] = []
         low, high, number = 0, len(rounds.rounds), len(rounds.rounds) - 1
         while True:
@@ -131,13 +131,31 @@ class RecipeRun:
                 high = number
             if high - low <= 1 or (self._left < _LEAST_SECONDS and low > 0):
                 break
-            number = 0 if self._left < _LEAST_SECONDS else (low + high) // 2
+            number = 0 if self._left < _LEAST_SECONDS else self._next(rounds, tried, low, high)
         kept = [item for item in tried if self._work.goal.met(item.judgement)]
         if kept:
             return max(kept, key=lambda item: item.number)
         if all(item.number for item in tried):
             tried.append(self._attempt(list(steps), start, 0, self._left))
         return min(tried, key=self._badness)
+
+    def _next(self, rounds: Rounds, tried: Sequence[_Try], low: int, high: int) -> int:
+        """The deepest round between that should hold if the steps win back as much as they did so far; else the
+        middle one.
+        """
+        goal = self._work.goal
+        gains = []
+        for item in tried:
+            before, after = (
+                goal.drop_points(judgement) for judgement in (rounds.rounds[item.number].judgement, item.judgement)
+            )
+            if before is not None and after is not None:
+                gains.append(before - after)
+        for number in range(high - 1, low, -1):
+            drop = goal.drop_points(rounds.rounds[number].judgement)
+            if gains and drop is not None and drop - min(gains) <= goal.allowed_points:
+                return number
+        return (low + high) // 2
 
     def _badness(self, item: _Try) -> tuple[bool, float, float]:
         goal = self._work.goal

@@ -51,7 +51,8 @@ Repair = Callable[[Path, Path, int, float], None]
 class RoundOptions:
     """The goal (`measure` down to `ratio` of the baseline's) and how to get there; see recipe.Prune.
 
-    `slack_points` is how far a round may exceed the bound of `goal`, for later training to win back.
+    `slack_points` is how far a round may exceed the bound of `goal`, for later training to win back. With `must`
+    the goal counts more than the way: when time is up, one last round goes all that is left.
     """
 
     measure: str
@@ -63,6 +64,7 @@ class RoundOptions:
     sensitivity: bool = True
     least_squares: bool = True
     slack_points: float = 2.0
+    must: bool = False
     keep: tuple[str, ...] = ()
     input_size: tuple[int, int] | None = None
     seed: int = 0
@@ -143,12 +145,14 @@ class PruningRounds:
         self._load()
         if not self._rounds:
             self._start(began + _SENSITIVITY_SHARE * (deadline - began), clock)
-        slowest = 0.0
+        slowest, options = 0.0, self._options
         while not self._stopped:
             left = deadline - clock()
             # The first round is always tried: without it nothing would be learned.
             if left < slowest or (left <= 0 and len(self._rounds) > 1):
-                self._stopped = _TIME_IS_UP
+                if options.must:
+                    self._one_round(1.0, deadline, clock)
+                self._stopped = self._stopped or _TIME_IS_UP
                 break
             before = clock()
             self._one_round(self._step_share(left, slowest), deadline, clock)
