@@ -18,6 +18,7 @@ from edgewright.services.host_target import host_target
 from edgewright.services.inputs import InputSets
 from edgewright.services.models import ModelService
 from edgewright.services.reports import ReportService
+from edgewright.services.results import ResultService
 from edgewright.services.variants import VariantService
 from edgewright.services.workspace import Workspace
 from edgewright.store.store import Store
@@ -44,6 +45,7 @@ def open_controller(home: Path) -> Controller:
         benchmarks=BenchmarkService(workspace, variants, delivery, inputs),
         evaluations=EvaluationService(workspace, variants, delivery, inputs, here),
         reports=ReportService(workspace, _render),
+        results=ResultService(workspace),
     )
 
 

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edgewright.core.statistics import (
-    effective_for_percentile,
-    effective_samples,
     minimum_samples,
     percentile,
     percentile_interval,
@@ -96,46 +94,6 @@ def test_interval_covers_in_simulation(q: float, count: int) -> None:
         assert interval is not None
         hits += interval.low <= true <= interval.high
     assert 0.94 <= hits / 2000 <= 0.99
-
-
-def test_interval_covers_with_autocorrelation() -> None:
-    """A series that remembers: with its effective sample size the interval still covers, without it does not."""
-    random = np.random.default_rng(2)
-    plain = corrected = 0
-    for _ in range(400):
-        noise = random.normal(size=2000)
-        series = np.empty(2000)
-        series[0] = noise[0] / np.sqrt(1 - 0.9**2)
-        for i in range(1, 2000):
-            series[i] = 0.9 * series[i - 1] + noise[i]
-        true = 0.0
-        for effective in (None, effective_for_percentile(series, 0.5)):
-            interval = percentile_interval(series, 0.5, effective=effective)
-            inside = interval is not None and interval.low <= true <= interval.high
-            plain += inside if effective is None else 0
-            corrected += inside if effective is not None else 0
-    assert plain / 400 < 0.75
-    assert corrected / 400 > 0.90
-
-
-def test_effective_samples_of_known_series() -> None:
-    """Independent samples count in full, AR(1) at (1 - r) / (1 + r), a constant in full."""
-    random = np.random.default_rng(3)
-    noise = random.normal(size=50_000)
-    series = np.empty_like(noise)
-    series[0] = noise[0]
-    for i in range(1, len(noise)):
-        series[i] = 0.8 * series[i - 1] + noise[i]
-
-    assert effective_samples(noise) > 40_000
-    assert effective_samples(series) == pytest.approx(50_000 * 0.2 / 1.8, rel=0.15)
-    assert effective_samples([7.0] * 100) == 100
-
-
-@given(_samples)
-def test_effective_samples_lie_between_one_and_all(samples: list[int]) -> None:
-    """Whatever the series, 1 <= effective <= n."""
-    assert 1 <= effective_samples(samples) <= len(samples)
 
 
 @given(st.floats(0.01, 0.999), st.integers(1, 100))

@@ -23,6 +23,7 @@ from edgewright.cli import (
     quickstart,
     recipe,
     report,
+    result,
     rollback,
     variant,
 )
@@ -53,6 +54,7 @@ app.command("push", help=push.HELP)(push.push)
 app.command("rollback", help=rollback.HELP)(rollback.rollback)
 app.command("bench", help=bench.HELP)(bench.bench)
 app.command("eval", help=evaluate.HELP)(evaluate.evaluate)
+app.add_typer(result.app, name="result")
 app.command("report", help=report.HELP)(report.report)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import typer
 
 from edgewright.cli.session import session_of
-from edgewright.cli.tables import show_benchmarks
-from edgewright_contract.errors import EXIT_GOAL_MISSED
+from edgewright.cli.tables import show_benchmarks, show_regressions
+from edgewright_contract.errors import EXIT_GOAL_MISSED, EdgewrightError, ErrorCode
 
 HELP = """Measure latency on a device. Variants of one run are interleaved in random short blocks over several fresh
 processes; the speed-up over MODEL@base has a paired interval, and every figure a verdict with its reasons.
@@ -17,6 +18,7 @@ processes; the speed-up over MODEL@base has a paired interval, and every figure 
 Examples:
   edgewright bench lite0@base lite0@acc1 --device bench1
   edgewright bench lite0@base lite0@acc1 --device bench1 --percentile 90 --precision 2 --max-seconds 60
+  edgewright bench lite0@base lite0@acc1 --device bench1 --fail-if-slower 3%
 """
 
 
@@ -32,8 +34,17 @@ def bench(
         str | None, typer.Option(help="onnxruntime or tflite. [default: the one that runs the file's format]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the order of blocks.")] = 0,
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Exit with 3 where a variant is slower than its last stored result on the device by more than"
+            " this, and significantly so.",
+        ),
+    ] = None,
 ) -> None:
     session = session_of(context)
+    allowed = None if fail_if_slower is None else _percent(fail_if_slower)
     from edgewright.services.benchmarks import BenchRequest
 
     request = BenchRequest(
@@ -48,7 +59,30 @@ def bench(
     )
     with session.terminal.progress() as progress:
         results = session.controller().benchmarks.bench(request, progress)
-    session.terminal.document({"results": results})
+    answer: dict[str, Any] = {"results": results}
+    regressions: list[dict[str, Any]] = []
+    if allowed is not None:
+        service = session.controller().results
+        regressions = [service.against_previous(result["id"], allowed) for result in results]
+        answer["regressions"] = regressions
+    session.terminal.document(answer)
     show_benchmarks(session.terminal, results)
-    if any(result["verdict"] == "invalid" for result in results):
+    show_regressions(session.terminal, regressions)
+    invalid = any(result["verdict"] == "invalid" for result in results)
+    if invalid or any(item["slower"] for item in regressions):
         raise typer.Exit(EXIT_GOAL_MISSED)
+
+
+def _percent(text: str) -> float:
+    """ "3%" and "3" are 3."""
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1000:
+        raise EdgewrightError(
+            ErrorCode.OPTION_INVALID,
+            f"--fail-if-slower {text!r} is no percentage from 0 to 1000",
+            "write for example --fail-if-slower 3%",
+        )
+    return value

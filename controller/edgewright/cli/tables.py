@@ -47,6 +47,77 @@ def show_benchmarks(terminal: Terminal, results: list[dict[str, Any]]) -> None:
             terminal.line(f"  {result['variant']} on {result['device']}: {reason['text']}")
 
 
+def show_result_list(terminal: Terminal, results: list[dict[str, Any]]) -> None:
+    """Stored results, one row each."""
+    columns = [">no.", "measured", "variant", "device", "runtime", ">p50", ">p90", ">speed-up", "verdict"]
+    rows = [
+        [
+            str(result["id"]),
+            result["created"][:16].replace("T", " "),
+            result["variant"],
+            result["device"],
+            f"{result['runtime']} x{result['threads']}",
+            duration(result["latency_ns"].get("p50")),
+            duration(result["latency_ns"].get("p90")),
+            _speedup(result),
+            result["verdict"],
+        ]
+        for result in results
+    ]
+    terminal.table(columns, rows)
+
+
+def show_result_comparison(terminal: Terminal, document: dict[str, Any]) -> None:
+    """Two results, how much faster the second is, and what to know about that."""
+    first, second = document["first"], document["second"]
+    rows = [
+        [
+            str(side["id"]),
+            side["variant"],
+            side["device"],
+            duration(side["latency_ns"].get("p50")),
+            duration(side["latency_ns"].get("p90")),
+            side["verdict"],
+        ]
+        for side in (first, second)
+    ]
+    terminal.table([">no.", "variant", "device", ">p50", ">p90", "verdict"], rows)
+    interval = document["speedup"]
+    if interval is None:
+        terminal.line("Too little to say: both need 2 processes, or 6 pairs of blocks of one run.")
+    elif not document["significant"]:
+        low, high = interval["low"], interval["high"]
+        terminal.line(f"No significant difference ({low:.3f} to {high:.3f} times as fast, {document['method']}).")
+    else:
+        word = "faster" if interval["value"] > 1 else "slower"
+        times = {key: value if interval["value"] > 1 else 1 / value for key, value in interval.items()}
+        low, high = sorted((times["low"], times["high"]))
+        terminal.line(
+            f"Result {second['id']} is {times['value']:.3f} times {word} than result {first['id']}"
+            f" ({low:.3f} to {high:.3f} at {document['confidence']:.0%} confidence, {document['method']})."
+        )
+    for note in document["notes"]:
+        terminal.line(f"  {note}")
+
+
+def show_regressions(terminal: Terminal, regressions: list[dict[str, Any]]) -> None:
+    """Each variant against its last stored result."""
+    for item in regressions:
+        who, comparison = f"{item['variant']} on {item['device']}", item["comparison"]
+        interval = None if comparison is None else comparison["speedup"]
+        if comparison is None:
+            terminal.line(f"{who}: no earlier result to compare with.")
+        elif interval is None:
+            terminal.line(f"{who}: too few processes to compare with result {comparison['first']['id']}.")
+        else:
+            said = "slower than allowed" if item["slower"] else "not slower than allowed"
+            change = [100 * (1 / interval[key] - 1) for key in ("value", "high", "low")]
+            terminal.line(
+                f"{who}: {said} ({change[0]:+.1f} % [{change[1]:+.1f}, {change[2]:+.1f}] against result"
+                f" {comparison['first']['id']}, {item['allowed_percent']:g} % allowed)."
+            )
+
+
 def show_evaluations(terminal: Terminal, results: list[dict[str, Any]]) -> None:
     rows = []
     for result in results:

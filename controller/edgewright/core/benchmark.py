@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.core.clustered import clustered_percentile_interval
 from edgewright.core.run_events import CandidateRun, MachineRun, candidate_runs, machine_run
 from edgewright.core.speedup import is_significant, paired_speedup
 from edgewright.core.statistics import (
-    effective_for_percentile,
     minimum_samples,
     percentile,
-    percentile_interval,
     quantiles,
     relative_half_width,
     supports,
@@ -23,6 +22,9 @@ from edgewright.core.statistics import (
 from edgewright.core.values import Interval
 from edgewright.core.verdict import Evidence, Parity, Reason, Verdict, judge
 from edgewright_contract.values import Block, JobEvent
+
+# Of the statistics and verdicts: raised whenever the same samples would be summarised otherwise.
+RULES_VERSION = 2
 
 _REPORTED = (50.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -115,7 +117,7 @@ def precision_reached(events: Sequence[JobEvent], label: str, settings: BenchSet
     q = settings.percentile / 100
     if not supports(len(samples), q):
         return False
-    interval, _ = _interval(samples, q, settings.confidence)
+    interval, _ = clustered_percentile_interval(run.processes(), q, settings.confidence)
     return interval is not None and relative_half_width(interval) <= settings.precision_percent / 100
 
 
@@ -132,7 +134,7 @@ def _summarise(
     parity: Parity | None,
 ) -> CandidateSummary:
     samples = run.samples()
-    latency, intervals = _latencies(samples, settings)
+    latency, intervals = _latencies(run, settings)
     is_baseline = baseline is not None and run.label == baseline.label
     speedup = None
     if baseline is not None and not is_baseline:
@@ -142,7 +144,7 @@ def _summarise(
     p50 = percentile(samples, 0.5) if len(samples) else None
     overhead = _overhead(machine, p50)
     q = settings.percentile / 100
-    asked, effective = _interval(samples, q, settings.confidence) if len(samples) else (None, None)
+    asked, effective = _asked(run, q, settings.confidence)
     significant = is_significant(speedup)
     evidence = Evidence(
         samples=len(samples),
@@ -194,23 +196,23 @@ def _summarise(
     )
 
 
-def _latencies(samples: NDArray[np.float64], settings: BenchSettings) -> tuple[dict[str, float], dict[str, Interval]]:
+def _latencies(run: CandidateRun, settings: BenchSettings) -> tuple[dict[str, float], dict[str, Interval]]:
     latency, intervals = {}, {}
+    samples, processes = run.samples(), run.processes()
     for percent in sorted({*_REPORTED, settings.percentile}):
         q = percent / 100
         if not supports(len(samples), q):
             continue
         latency[percentile_name(percent)] = percentile(samples, q)
-        interval, _ = _interval(samples, q, settings.confidence)
+        interval, _ = clustered_percentile_interval(processes, q, settings.confidence)
         if interval is not None:
             intervals[percentile_name(percent)] = interval
     return latency, intervals
 
 
-def _interval(samples: NDArray[np.float64], q: float, confidence: float) -> tuple[Interval | None, float | None]:
-    """The percentile's interval and how many independent samples it rests on."""
-    effective = effective_for_percentile(samples, q)
-    return percentile_interval(samples, q, confidence, effective), effective
+def _asked(run: CandidateRun, q: float, confidence: float) -> tuple[Interval | None, float | None]:
+    """The asked percentile's interval and how many independent samples it rests on."""
+    return clustered_percentile_interval(run.processes(), q, confidence) if run.blocks else (None, None)
 
 
 def _half_width(interval: Interval | None, samples: NDArray[np.float64]) -> float | None:

@@ -36,6 +36,13 @@ class CandidateRun:
         """Every sample in time order of each process, ns, shape (n,)."""
         return np.array([sample for block in self.blocks for sample in block.samples_ns], dtype=np.float64)
 
+    def processes(self) -> list[NDArray[np.float64]]:
+        """The samples of each process in time order, ns."""
+        by_process: dict[int, list[int]] = {}
+        for block in self.blocks:
+            by_process.setdefault(block.process, []).extend(block.samples_ns)
+        return [np.array(samples, dtype=np.float64) for samples in by_process.values()]
+
 
 @dataclass(frozen=True)
 class MachineRun:

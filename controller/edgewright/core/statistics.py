@@ -58,66 +58,31 @@ def supports(count: int, q: float) -> bool:
     return count >= minimum_samples(max(q, 1 - q))
 
 
-def percentile_interval(
-    samples: ArrayLike, q: float, confidence: float = 0.95, effective: float | None = None
-) -> Interval | None:
+def percentile_interval(samples: ArrayLike, q: float, confidence: float = 0.95) -> Interval | None:
     """A distribution-free interval of the percentile `q`: two order statistics, half the risk on each side.
 
     The number of samples below the true percentile is Binomial(n, q), so P(X_(l) <= x_q <= X_(u)) is known
-    exactly whatever the distribution (David and Nagaraja, Order Statistics, 7.1). With `effective` < n
-    (see `effective_samples`) the ranks are those of that many samples, stretched over all.
-    None where even the extremes do not reach the confidence.
+    exactly whatever the distribution (David and Nagaraja, Order Statistics, 7.1). For independent samples only: those
+    of a benchmark are not, see clustered.py. None where even the extremes do not reach the confidence.
     """
     values = np.sort(_samples(samples))
     count = len(values)
-    trials = count if effective is None else max(1, min(count, math.floor(effective)))
     tail = (1 - confidence) / 2
-    cumulative = np.cumsum(_binomial_pmf(trials, q))  # P(B <= k), k = 0 .. trials
+    cumulative = np.cumsum(_binomial_pmf(count, q))  # P(B <= k), k = 0 .. count
     low = int(np.searchsorted(cumulative, tail, side="right"))  # largest l with P(B <= l - 1) <= tail
     high = int(np.searchsorted(cumulative, 1 - tail, side="left")) + 1  # smallest u with P(B <= u - 1) >= 1 - tail
-    if low < 1 or high > trials:
+    if low < 1 or high > count:
         return None
-    stretch = count / trials
-    return Interval(
-        value=float(values[_rank(count, q)]),
-        low=float(values[max(0, math.floor(low * stretch - stretch))]),
-        high=float(values[min(count, math.ceil(high * stretch)) - 1]),
-    )
+    return Interval(float(values[_rank(count, q)]), float(values[low - 1]), float(values[high - 1]))
 
 
-def effective_samples(series: ArrayLike) -> float:
-    """How many independent samples a series in time order is worth, 1 .. n.
-
-    n / (1 + 2 * sum of autocorrelations), summed in pairs while the pairs stay positive (Geyer's initial
-    positive sequence, Practical Markov Chain Monte Carlo, 1992). A constant series counts in full.
-    """
-    values = _samples(series)
-    count = len(values)
-    centred = values - values.mean()
-    variance = float(centred @ centred)
-    if count < 4 or variance <= 1e-30 * max(1.0, float(np.abs(values).max()) ** 2) * count:
-        return float(count)
-    size = 1 << (2 * count - 1).bit_length()
-    spectrum = np.fft.rfft(centred, size)
-    correlation = np.fft.irfft(spectrum * np.conj(spectrum), size)[:count] / variance
-    pairs = correlation[: count // 2 * 2].reshape(-1, 2).sum(axis=1)
-    negative = np.flatnonzero(pairs <= 0)
-    kept = pairs[: negative[0]] if len(negative) else pairs
-    return float(min(count, max(1.0, count / max(2 * float(kept.sum()) - 1, 1e-12))))
-
-
-def effective_for_percentile(series: ArrayLike, q: float) -> float:
-    """`effective_samples` of what decides a percentile: whether each sample lies above it."""
-    values = _samples(series)
-    return effective_samples((values > percentile(values, q)).astype(np.float64))
-
-
+@lru_cache(maxsize=4096)
 def student_quantile(q: float, degrees: float) -> float:
     """The `q` quantile of Student's t, to about 1e-6.
 
     With t = sqrt(degrees) * tan(a) the density becomes cos(a) ** (degrees - 1), integrated numerically.
     """
-    angles = np.linspace(-math.pi / 2, math.pi / 2, 200_001)
+    angles = np.linspace(-math.pi / 2, math.pi / 2, 50_001)
     density = np.cos(angles) ** (degrees - 1)
     steps = (density[1:] + density[:-1]) / 2
     cumulative = np.concatenate([[0.0], np.cumsum(steps)])

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from edgewright.core.benchmark import BenchSettings, precision_reached, summarise
+from edgewright.core.benchmark import RULES_VERSION, BenchSettings, precision_reached
+from edgewright.core.evidence import RunEvidence, evidence_document
 from edgewright.core.names import BASE_VARIANT, parse_variant
 from edgewright.core.plain import to_plain
 from edgewright.core.values import Part, ProgressCallback, ProgressEvent
@@ -23,10 +24,11 @@ from edgewright.services.inputs import GOLDEN_SAMPLES, InputFile, InputSets, sin
 from edgewright.services.models import inputs_of, spec_of
 from edgewright.services.outputs import fetch_outputs
 from edgewright.services.variants import VariantService, file_of
+from edgewright.services.versions import versions
 from edgewright.services.workspace import Workspace
 from edgewright.store.records import DeviceRecord, ModelRecord, ResultRecord, VariantRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.values import BenchmarkPlan, Block, Candidate, JobEvent, Loaded, Outputs
+from edgewright_contract.values import BenchmarkPlan, Block, JobEvent, Loaded, Outputs
 
 if TYPE_CHECKING:
     from edgewright.devices.client import AgentClient
@@ -111,10 +113,20 @@ class BenchmarkService:
             outputs = self._outputs(client, events)
             facts = client.describe()
         self._workspace.store.devices.seen(device.name, to_plain(facts), device.target)
-        parity = self._parity(model, records, outputs)
-        summary = summarise(events, baseline if baseline in labels else None, settings, parity)
-        evidence = self._evidence(events, candidates, plan, settings, golden, device)
-        return self._store(run_id, request, device, records, summary, evidence)
+        evidence = RunEvidence(
+            candidates=candidates,
+            plan=plan,
+            settings=settings,
+            golden={"sha256": golden.sha256, "count": golden.count},
+            device={"name": device.name, "fingerprint": device.fingerprint},
+            events=events,
+            baseline=baseline if baseline in labels else None,
+            parity=self._parity(model, records, outputs),
+            facts=to_plain(facts),
+            versions=versions(),
+            rules=RULES_VERSION,
+        )
+        return self._store(run_id, request, device, records, evidence)
 
     def _golden(self, model: ModelRecord, progress: ProgressCallback) -> InputFile:
         """A few real images where there are some, else seeded noise."""
@@ -154,40 +166,19 @@ class BenchmarkService:
             if record.label in outputs and record.name != BASE_VARIANT
         }
 
-    def _evidence(
-        self,
-        events: Sequence[JobEvent],
-        candidates: Sequence[Candidate],
-        plan: BenchmarkPlan,
-        settings: BenchSettings,
-        golden: InputFile,
-        device: DeviceRecord,
-    ) -> str:
-        """Everything needed to repeat the statistics: raw events, settings, hashes."""
-        document = {
-            "candidates": to_plain(tuple(candidates)),
-            "plan": to_plain(plan),
-            "settings": to_plain(settings),
-            "golden": {"sha256": golden.sha256, "count": golden.count},
-            "device": {"name": device.name, "fingerprint": device.fingerprint},
-            "events": [
-                {"sequence": event.sequence, "kind": type(event.payload).__name__, **to_plain(event.payload)}
-                for event in events
-            ],
-        }
-        packed = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
-        return self._workspace.store.artifacts.put_bytes(packed)[0]
-
     def _store(
         self,
         run_id: str,
         request: BenchRequest,
         device: DeviceRecord,
         records: Sequence[VariantRecord],
-        summary: Any,
-        evidence: str,
+        evidence: RunEvidence,
     ) -> list[dict[str, Any]]:
+        """Keeps the raw data as one file and the figures of each variant as a row that names it."""
         by_label = {record.label: record for record in records}
+        summary = evidence.summary()
+        packed = zlib.compress(json.dumps(evidence_document(evidence), separators=(",", ":")).encode(), 6)
+        sha256, _ = self._workspace.store.artifacts.put_bytes(packed)
         rows = [
             ResultRecord(
                 run_id=run_id,
@@ -199,7 +190,7 @@ class BenchmarkService:
                     "speedup_confidence": summary.settings.speedup_confidence,
                 },
                 summary=to_plain(candidate),
-                evidence_sha256=evidence,
+                evidence_sha256=sha256,
                 artifact_sha256=file_of(by_label[candidate.label]).sha256,
                 verdict=candidate.verdict.value,
             )
@@ -268,6 +259,7 @@ def benchmark_document(record: ResultRecord) -> dict[str, Any]:
     """A stored benchmark result as `--json` shows it."""
     summary = record.summary
     return {
+        "id": record.id,
         "variant": record.variant,
         "device": record.device,
         "runtime": record.settings["runtime"],

@@ -14,6 +14,7 @@ from edgewright.services.devices import DeviceService
 from edgewright.services.evaluations import EvaluationService
 from edgewright.services.models import ModelService
 from edgewright.services.reports import ReportService
+from edgewright.services.results import ResultService
 from edgewright.services.variants import VariantService
 from edgewright.store.store import Store
 
@@ -34,6 +35,7 @@ class Controller:
     benchmarks: BenchmarkService
     evaluations: EvaluationService
     reports: ReportService
+    results: ResultService
 
     def close(self) -> None:
         self.store.close()

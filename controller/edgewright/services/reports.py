@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgewright import __version__
 from edgewright.core.names import BASE_VARIANT
 from edgewright.services.benchmarks import benchmark_document
 from edgewright.services.datasets import parts_of
 from edgewright.services.evaluations import evaluation_document
 from edgewright.services.models import model_document
 from edgewright.services.variants import variant_document
+from edgewright.services.versions import versions
 from edgewright.services.workspace import Workspace
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-
-_VERSIONS = ("numpy", "onnx", "onnxruntime", "torch")
 
 
 class ReportService:
@@ -51,7 +47,7 @@ class ReportService:
                 if device.name in used
             ],
             "dataset": self._dataset(model.dataset),
-            "versions": _versions(),
+            "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
@@ -89,13 +85,3 @@ class ReportService:
 
 def _baseline_first(document: dict[str, Any]) -> tuple[str, bool, str]:
     return document["device"], not document["variant"].endswith(f"@{BASE_VARIANT}"), document["variant"]
-
-
-def _versions() -> dict[str, str]:
-    found = {"edgewright": __version__, "python": platform.python_version()}
-    for name in _VERSIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

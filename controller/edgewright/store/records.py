@@ -132,3 +132,4 @@ class ResultRecord:
     artifact_sha256: str = ""  # the very file that was run
     verdict: str = ""
     created: str = ""
+    id: int = 0  # given by the store

@@ -11,6 +11,7 @@ from edgewright.core.names import SEPARATOR
 from edgewright.store.database import Database
 from edgewright.store.records import ResultRecord
 from edgewright.store.rows import Clock, record_of, values_of
+from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class Results:
@@ -27,11 +28,28 @@ class Results:
         stamped = tuple(replace(record, created=record.created or now) for record in records)
         if stamped:
             with self._database.write() as connection:
-                connection.execute(self._table.insert(), [values_of(record) for record in stamped])
-        return stamped
+                return tuple(self._insert(connection, record) for record in stamped)
+        return ()
+
+    def get(self, number: int) -> ResultRecord:
+        """One result by its number. Raises RESULT_UNKNOWN."""
+        with self._database.read() as connection:
+            row = connection.execute(self._table.select().where(self._table.c.id == number)).first()
+        if row is None:
+            raise EdgewrightError(
+                ErrorCode.RESULT_UNKNOWN,
+                f"no result has the number {number}",
+                "`edgewright result list` shows them all.",
+            )
+        return record_of(ResultRecord, row)
 
     def list(
-        self, *, model: str | None = None, variant: str | None = None, run_id: str | None = None
+        self,
+        *,
+        model: str | None = None,
+        variant: str | None = None,
+        run_id: str | None = None,
+        device: str | None = None,
     ) -> tuple[ResultRecord, ...]:
         """Results, oldest first."""
         table = self._table
@@ -42,6 +60,8 @@ class Results:
             query = query.where(table.c.variant == variant)
         if run_id is not None:
             query = query.where(table.c.run_id == run_id)
+        if device is not None:
+            query = query.where(table.c.device == device)
         with self._database.read() as connection:
             return tuple(record_of(ResultRecord, row) for row in connection.execute(query))
 
@@ -49,3 +69,7 @@ class Results:
         """The newest result of each (variant, device) of a model, in the order they were made."""
         newest = {(record.variant, record.device): record for record in self.list(model=model)}
         return tuple(sorted(newest.values(), key=lambda record: record.created))
+
+    def _insert(self, connection: sa.Connection, record: ResultRecord) -> ResultRecord:
+        added = connection.execute(self._table.insert().values(values_of(record, ("id",)))).inserted_primary_key
+        return replace(record, id=added[0] if added else 0)
