@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   edgewright-agent describe --json                         what this device is and can run
   edgewright-agent selftest                                run a tiny model in every runtime
   edgewright-agent controllers list
+  edgewright-agent service install --dry-run               the hardened systemd unit, not installed
 """
 
 
@@ -68,6 +69,24 @@ def _revoke_controller(options: argparse.Namespace) -> int:
     return revoke_controller_command(options)
 
 
+def _install_service(options: argparse.Namespace) -> int:
+    from edgewright_agent.service import install_command
+
+    return install_command(options)
+
+
+def _uninstall_service(options: argparse.Namespace) -> int:
+    from edgewright_agent.service import uninstall_command
+
+    return uninstall_command(options)
+
+
+def _service_status(options: argparse.Namespace) -> int:
+    from edgewright_agent.service import status_command
+
+    return status_command(options)
+
+
 def _parser() -> argparse.ArgumentParser:
     from edgewright_agent.pairing_window import DEFAULT_MINUTES
     from edgewright_agent.settings import DEFAULT_PORT, default_state_dir
@@ -89,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         example: str,
         *,
         answers: bool = True,
+        stateful: bool = True,
     ) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = group.add_parser(
             name,
@@ -98,8 +118,9 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=run)
-        state_help = f"where the agent keeps everything (default: {default_state_dir()})"
-        command.add_argument("--state", type=Path, metavar="DIR", default=default_state_dir(), help=state_help)
+        if stateful:
+            state_help = f"where the agent keeps everything (default: {default_state_dir()})"
+            command.add_argument("--state", type=Path, metavar="DIR", default=default_state_dir(), help=state_help)
         command.add_argument("--sysroot", type=Path, default=Path("/"), help=argparse.SUPPRESS)
         if answers:
             command.add_argument("--json", action="store_true", help="answer with one JSON document")
@@ -133,6 +154,32 @@ def _parser() -> argparse.ArgumentParser:
     add(actions, "list", "list the paired controllers", _list_controllers, "controllers list --json")
     revoke = add(actions, "revoke", "trust a controller no longer", _revoke_controller, "controllers revoke 3f9a0c12")
     revoke.add_argument("controller", metavar="FINGERPRINT", help="its fingerprint, or the front of it")
+
+    service = commands.add_parser("service", help="run as a systemd service that starts with this device")
+    actions = service.add_subparsers(metavar="ACTION", required=True, dest="action")
+    install = add(
+        actions, "install", "write user and hardened unit, enable and start it; root only", _install_service,
+        "service install --port 50551 --dry-run", stateful=False,
+    )  # fmt: skip
+    install.add_argument("--user", default="edgewright", metavar="NAME", help="whom it runs as; made where missing")
+    install.add_argument("--host", default="0.0.0.0", metavar="H", help="address to listen on (default: all)")  # noqa: S104
+    install.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="port to listen on")
+    install.add_argument("--quota-bytes", type=int, metavar="N", help="as in `serve --help`")
+    install.add_argument("--memory-limit-mib", type=int, metavar="N", help="as in `serve --help`")
+    install.add_argument("--devices", action="store_true", help="leave /dev open: for GPUs and NPUs")
+    install.add_argument("--dry-run", action="store_true", help="print the unit, change nothing")
+    uninstall = add(
+        actions, "uninstall", "stop and remove the service; root only", _uninstall_service,
+        "service uninstall --purge", stateful=False,
+    )  # fmt: skip
+    uninstall.add_argument("--purge", action="store_true", help="remove its state as well: keys, pairings, artifacts")
+    status = add(
+        actions, "status", "is the service installed, enabled and running?", _service_status,
+        "service status --json", stateful=False,
+    )  # fmt: skip
+    for command in (install, uninstall, status):
+        root_help = "folder of another system, such as a board's image (default: this system)"
+        command.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help=root_help)
     return parser
 
 
