@@ -22,7 +22,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.executor.native import export, mobile_network, residual_network  # noqa: E402
+from tests.executor.native import export, mobile_network, residual_network, silu  # noqa: E402
 
 from edgewright.compress.executor.module import build_executor  # noqa: E402
 
@@ -39,6 +39,8 @@ def main() -> int:
     networks = {
         "residual": lambda: residual_network(width=32, blocks=4),
         "mobile": lambda: mobile_network(width=16, blocks=8),
+        "mobile, SiLU": lambda: mobile_network(width=16, blocks=8, activation=silu),
+        "mobile, GELU": lambda: mobile_network(width=16, blocks=8, activation=torch.nn.GELU),
         "residual, tiny": residual_network,
         "mobile, tiny": mobile_network,
     }

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
+
+
+def relu6() -> nn.Module:
+    """What MobileNetV2 uses."""
+    return nn.ReLU6(inplace=True)
+
+
+def silu() -> nn.Module:
+    """What EfficientNet and YOLO use."""
+    return nn.SiLU(inplace=True)
 
 
 class Residual(nn.Module):  # type: ignore[misc] # torch is untyped
@@ -29,16 +40,16 @@ class Residual(nn.Module):  # type: ignore[misc] # torch is untyped
 class Inverted(nn.Module):  # type: ignore[misc] # torch is untyped
     """Expand, depthwise, project, with ReLU6 (Sandler et al., 2018)."""
 
-    def __init__(self, width: int, out: int, stride: int, expand: int = 6) -> None:
+    def __init__(self, width: int, out: int, stride: int, activation: Callable[[], nn.Module] = relu6) -> None:
         super().__init__()
-        inner = width * expand
+        inner = width * 6
         self.body = nn.Sequential(
             nn.Conv2d(width, inner, 1, bias=False),
             nn.BatchNorm2d(inner),
-            nn.ReLU6(inplace=True),
+            activation(),
             nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False),
             nn.BatchNorm2d(inner),
-            nn.ReLU6(inplace=True),
+            activation(),
             nn.Conv2d(inner, out, 1, bias=False),
             nn.BatchNorm2d(out),
         )
@@ -56,11 +67,13 @@ def residual_network(width: int = 16, blocks: int = 3, classes: int = 10) -> nn.
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width << (blocks - 1), classes))
 
 
-def mobile_network(width: int = 8, blocks: int = 4, classes: int = 10) -> nn.Sequential:
+def mobile_network(
+    width: int = 8, blocks: int = 4, classes: int = 10, activation: Callable[[], nn.Module] = relu6
+) -> nn.Sequential:
     """[n, 3, h, w] -> [n, classes]."""
-    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU6(inplace=True)]
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), activation()]
     for index in range(blocks):
-        layers.append(Inverted(width * (1 + index // 2), width * (1 + (index + 1) // 2), 1 + index % 2))
+        layers.append(Inverted(width * (1 + index // 2), width * (1 + (index + 1) // 2), 1 + index % 2, activation))
     last = width * (1 + blocks // 2)
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(last, classes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,10 +12,10 @@ import torch
 from onnx import helper
 
 from edgewright.compress.executor import registry
-from edgewright.compress.executor.agreement import check_agreement, compare_nodes, span_difference
+from edgewright.compress.executor.agreement import check_agreement, compare_nodes, run_arrays, span_difference
 from edgewright.compress.executor.module import build_executor
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from tests.executor.small import floats, graph
+from tests.executor.small import by_runtime, floats, graph
 from tests.graph.networks import classifier, images
 
 
@@ -66,6 +67,32 @@ def test_a_constant_output_does_not_hide_a_wrong_operator() -> None:
     model = _dead_head()
     with pytest.raises(EdgewrightError, match="GlobalAveragePool"):
         check_agreement(build_executor(model), model, [{"x": images(2)}])
+
+
+def test_amplified_rounding_is_no_disagreement(tmp_path: Path) -> None:
+    """A difference of nearly equal numbers: single precision differs by more than the mark, double shows why."""
+    rows = 2000
+    weights = floats(rows, 8) * 30
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("MatMul", ["x", "v"], ["b"]),
+        helper.make_node("Sub", ["a", "b"], ["d"]),
+        helper.make_node("Sin", ["d"], ["y"]),
+    ]
+    constants = {"w": weights, "v": weights[::-1].copy()}
+    model = graph(nodes, {"x": floats(2, rows)}, ["y"], constants)
+    executor = build_executor(model)
+    twin = executor.in_double()
+    for seed in range(50):
+        feed = {"x": floats(2, rows, seed=seed)}
+        wanted = by_runtime(model, feed, tmp_path)[0]
+        single, exact = (
+            span_difference(wanted, run_arrays(each, feed)[0].astype(np.float32)) for each in (executor, twin)
+        )
+        if exact < 0.8 * single:
+            assert check_agreement(executor, model, [feed], tolerance=0.9 * single) == pytest.approx(exact)
+            return
+    pytest.fail("no example where double precision is closer")
 
 
 def test_differences_are_shares_of_the_range() -> None:

@@ -38,7 +38,8 @@ def check_agreement(
     tolerance: float = TOLERANCE,
     threads: int = 0,
 ) -> float:
-    """The largest difference of any output on any feed ({input name: array}), as a share of that output's range.
+    """The largest difference of any output on any feed ({input name: array}), as a share of that output's range. Where
+    it is above `tolerance`, the executor is asked again in double precision, which tells rounding from another meaning.
 
     `model` is what the executor was built from. Where no output depends on the input by more than `tolerance`, which
     would prove nothing, the tensors inside the graph are compared instead.
@@ -56,11 +57,12 @@ def check_agreement(
         session = open_session(path, threads)
         names = list(executor.output_names)
         expected = [tuple(run(session, feed, names)) for feed in feeds]
-    worst = 0.0
-    for feed, outputs in zip(feeds, expected, strict=True):
-        for name, wanted, found in zip(names, outputs, run_arrays(executor, feed), strict=True):
-            _check_finite(name, wanted)
-            worst = max(worst, span_difference(wanted, found))
+    for name, wanted in zip(names * len(feeds), (output for outputs in expected for output in outputs), strict=True):
+        _check_finite(name, wanted)
+    worst = _worst(executor, feeds, expected)
+    if tolerance < worst < float("inf"):
+        # Some networks amplify rounding on some inputs; without it on our side, only another meaning remains.
+        worst = min(worst, _worst(executor.in_double(), feeds, expected))
     vacuous = is_vacuous(Reference(tuple(feeds), tuple(expected))) or _hardly_moves(expected, tolerance)
     if worst <= tolerance and not vacuous:
         return worst
@@ -132,6 +134,14 @@ def span_difference(expected: Array, actual: Array) -> float:
     gap = float(np.abs(a - b).max())
     span = float(a.max() - a.min()) or float(np.abs(a).max())
     return gap / span if span > 0 else (0.0 if gap == 0 else float("inf"))
+
+
+def _worst(executor: Executor, feeds: Sequence[Arrays], expected: Sequence[tuple[Array, ...]]) -> float:
+    return max(
+        span_difference(wanted, found.astype(wanted.dtype))
+        for feed, outputs in zip(feeds, expected, strict=True)
+        for wanted, found in zip(outputs, run_arrays(executor, feed), strict=True)
+    )
 
 
 def _hardly_moves(expected: Sequence[tuple[Array, ...]], tolerance: float) -> bool:

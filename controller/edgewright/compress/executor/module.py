@@ -204,6 +204,13 @@ class Executor(torch.nn.Module):  # type: ignore[misc] # torch is untyped
         """
         write_weights(self._source, {**self.trainable, **self.statistics}, destination)
 
+    def in_double(self) -> Executor:
+        """The same network with the same weights, computed in float64, in evaluation mode: nearly without rounding."""
+        extra = [name for name, role in self.roles.items() if role == "extra"]
+        twin: Executor = Executor(self._source, extra, torch.float64).eval()
+        twin.load_state_dict(self.state_dict())
+        return twin
+
     def _key(self, name: str) -> str:
         """A name that torch accepts, which has no dots, for an ONNX name."""
         key = base = "onnx/" + name.replace(".", "/")
