@@ -193,7 +193,7 @@ def _oracle(row: Row) -> str:
     notes = [str(result.kind.value) for result in row.results[:1]]
     if first.precision != "float32":
         notes.append(first.precision)
-    if first.awakened:
+    if first.twin:
         notes.append("twin")
     return f"{worst:.0e} / {first.moved:.2g} ({', '.join(notes)})"
 

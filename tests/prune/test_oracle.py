@@ -74,7 +74,7 @@ def test_hidden_branches_are_proven_on_a_twin(tmp_path: Path) -> None:
 
     result = check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original)))
 
-    assert result.awakened
+    assert result.twin
     assert result.moved > 0.01
 
 
@@ -88,7 +88,7 @@ def test_a_branch_folded_into_a_faint_convolution_is_proven_too(tmp_path: Path) 
     removal = _half(original)
     prune(original, removal, tmp_path / "pruned.onnx")
 
-    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).awakened
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).twin
 
 
 def test_a_faint_branch_is_proven_beside_a_loud_one(tmp_path: Path) -> None:
@@ -101,11 +101,11 @@ def test_a_faint_branch_is_proven_beside_a_loud_one(tmp_path: Path) -> None:
     removal = _half(original)
     prune(original, removal, tmp_path / "pruned.onnx")
 
-    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).awakened
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).twin
 
 
-def test_a_vacuous_check_is_refused(tmp_path: Path) -> None:
-    """Channels that never say anything prove nothing: their consumer multiplies by exact zeros."""
+def test_channels_that_nobody_hears_are_proven_on_a_twin(tmp_path: Path) -> None:
+    """Readers of exact zeros hear nothing; with random weights they do."""
     b = Builder()
     x = b.conv("x", 3, 8)
     y = b.add("Conv", [x, b.constant(np.zeros((5, 8, 1, 1)), np.float32)])
@@ -114,7 +114,33 @@ def test_a_vacuous_check_is_refused(tmp_path: Path) -> None:
     removal = _half(original)
     prune(original, removal, tmp_path / "pruned.onnx")
 
-    with pytest.raises(EdgewrightError, match="proves nothing"):
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).twin
+
+
+def test_dead_channels_beside_living_ones_are_proven_on_a_twin(tmp_path: Path) -> None:
+    """One group moves the outputs; the other's removed channels never pass their Relu."""
+    b = Builder()
+    bias = b.constant([-100.0, -100.0, 0.1, 0.1, 0.1, 0.1], np.float32)
+    dead = b.add("Relu", [b.add("Conv", ["x", b.weight(6, 3, 1, 1), bias])])
+    alive = b.add("Relu", [b.conv("x", 3, 6)])
+    y = b.add("Add", [b.conv(dead, 6, 5), b.conv(alive, 6, 5)])
+    original = saved(b.model(y, [1, 5, 8, 8]), tmp_path)
+    removal = {group.id: [0, 1] for group in analyse(original).groups}
+    prune(original, removal, tmp_path / "pruned.onnx")
+
+    assert check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original))).twin
+
+
+def test_a_vacuous_check_is_refused(tmp_path: Path) -> None:
+    """A branch times a written zero moves nothing, whatever its weights."""
+    b = Builder()
+    y = b.conv(b.conv("x", 3, 8), 8, 5)
+    y = b.add("Add", [b.add("Mul", [y, b.constant(0.0, np.float32)]), b.conv("x", 3, 5)])
+    original = saved(b.model(y, [1, 5, 8, 8]), tmp_path)
+    removal = _half(original)
+    prune(original, removal, tmp_path / "pruned.onnx")
+
+    with pytest.raises(EdgewrightError, match="proves nothing: the outputs do not move"):
         check_pruning(original, removal, tmp_path / "pruned.onnx", pruning_feeds(load_model(original)))
 
 

@@ -39,7 +39,8 @@ class Gone:
                 )
             labels += [group.labels[channel] for channel in channels]
         self._gone = np.isin(analysis.roots, np.array(labels, dtype=np.int64)) & (analysis.roots != 0)
-        self.count = len(set(labels))
+        self.labels = frozenset(labels)
+        self.count = len(self.labels)
         for tensor, vectors in analysis.plan.axes.items():
             if any(vector is not None and not self.kept(vector).any() for vector in vectors):
                 raise EdgewrightError(
