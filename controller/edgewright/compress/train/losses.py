@@ -89,7 +89,7 @@ class DistillationLoss:
 
     `outputs` are the teacher's outputs, `features` its intermediate tensors by name. With `classification` the first
     output holds one score per class on its last axis: logits, or probabilities, which are told by their rows adding
-    up to 1. All else is matched channel by channel.
+    up to 1. All else is matched channel by channel, and as a whole: noise over signal, as an SQNR sees it.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class DistillationLoss:
             )
         self.probabilities = classification and _are_probabilities(outputs[0])
         self._variances = {place: channel_variance(outputs[place]) for place in self._floats}
+        self._powers = {place: float(outputs[place].square().mean()) + _TINY for place in self._floats}
         if classification:
             logits = self._logits(outputs[0])
             self._spread = float((logits - logits.mean(dim=-1, keepdim=True)).square().mean())
@@ -138,6 +139,7 @@ class DistillationLoss:
                     part = part + self._weights.logits * logit_error(student, teacher, self._spread)
             else:
                 part = matched_error(outputs[place], targets[place], self._variances[place])
+                part = part + (outputs[place] - targets[place]).square().mean() / self._powers[place]
             total = part if total is None else total + part
         return total
 

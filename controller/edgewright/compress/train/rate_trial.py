@@ -11,15 +11,18 @@ from edgewright.compress.train.options import TrainOptions
 from edgewright.compress.train.plan import Plan
 from edgewright.compress.train.student import Student, restore, snapshot
 
-# Of the student's own rate; in order, so that of equals the smallest wins.
+# Of the student's own rate.
 FACTORS = (0.1, 0.3, 1.0, 3.0)
 _MOST_STEPS, _LEAST_STEPS = 40, 6
 # Of all steps, or of the budget, that trying may cost.
 _SHARE = 0.12
+# Losses that differ by less are about equal.
+_ABOUT = 1.05
 
 
 def choose_rate(student: Student, distiller: Distiller, batches: Batches, options: TrainOptions, plan: Plan) -> float:
-    """The factor whose loss is least at the end of a few steps, each tried from the start and on the same batches.
+    """The factor whose loss is least at the end of a few steps, each tried from the start and on the same batches; of
+    those that are about as good the largest, for the cosine has still to come.
 
     Where there is no time to try, a third of the student's own rate. The student is left as it was.
     """
@@ -44,8 +47,8 @@ def choose_rate(student: Student, distiller: Distiller, batches: Batches, option
         losses[factor] = _final_loss(student, distiller, stream, optimiser, factor, steps)
         restore(student, before)
         optimiser.clear()
-    best = min(losses, key=lambda factor: losses[factor])
-    return best if math.isfinite(losses[best]) else FACTORS[0]
+    least = min(losses.values())
+    return max((factor for factor in FACTORS if losses[factor] <= _ABOUT * least < math.inf), default=FACTORS[0])
 
 
 def _final_loss(
