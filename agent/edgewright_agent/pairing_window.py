@@ -6,6 +6,7 @@ Its end is kept in the clock that counts since boot, so a wall clock set right i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +30,11 @@ class Window:
     boot_id: str
     expires_boot_ns: int
     attempts_left: int = ATTEMPTS
+
+    @property
+    def id(self) -> str:
+        """Names this window among all that ever were."""
+        return hashlib.sha256(self.root.encode("ascii")).hexdigest()
 
     def seconds_left(self) -> float:
         if self.boot_id != boot_id() or self.attempts_left <= 0:

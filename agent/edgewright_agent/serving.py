@@ -67,7 +67,7 @@ def serve(settings: Settings, stop: StopSignal) -> None:
     state = StateFolder(settings.state)
     state.create()
     with state.locked(PLAIN if settings.insecure else TLS), _port_file(settings.port_file) as announce:
-        state.clear_workspaces()
+        state.clear_leftovers()
         _run(settings, state, announce, stop)
 
 

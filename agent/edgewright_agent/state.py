@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 from edgewright_contract.errors import EdgewrightError, ErrorCode
+from edgewright_contract.files import remove_temporaries
 
 # `edgewright-agent pair` holds the lock for an instant to see whether an agent does; a start waits that long.
 _LOCK_PATIENCE_S = 0.3
@@ -73,10 +74,12 @@ class StateFolder:
         except OSError as error:
             raise unusable(self.root, error) from error
 
-    def clear_workspaces(self) -> None:
-        """Remove what workers of an earlier, killed agent left behind."""
+    def clear_leftovers(self) -> None:
+        """Remove what an earlier, killed agent left behind: workspaces, and files that never got their name."""
         for folder in self.workspaces.iterdir():
             shutil.rmtree(str(folder), ignore_errors=True)
+        for folder in (self.root, self.identity, self.controllers, self.pairing):
+            remove_temporaries(folder)
 
     @contextmanager
     def locked(self, note: str = "") -> Iterator[None]:

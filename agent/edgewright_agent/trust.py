@@ -11,7 +11,7 @@ from typing import Protocol
 import grpc
 
 from edgewright_agent.controllers import ControllerStore
-from edgewright_agent.pairing_window import PairingWindow
+from edgewright_agent.pairing_window import PairingWindow, Window
 from edgewright_agent.state import StateFolder
 from edgewright_contract import certificates
 from edgewright_contract.errors import EdgewrightError, ErrorCode
@@ -40,6 +40,11 @@ def refused(message: str) -> EdgewrightError:
     return EdgewrightError(ErrorCode.DEVICE_NOT_PAIRED, message, hint)
 
 
+def _used(window: Window) -> str:
+    """What a controller's record says about the window that it came through."""
+    return f"window {window.id}"
+
+
 class Trust:
     """Reads the state folder again whenever it changed, so other processes can pair and revoke."""
 
@@ -54,6 +59,13 @@ class Trust:
         self._window = PairingWindow(state.pairing)
         self._keys = keys
         self._lock = threading.Lock()
+        self._close_used_window()
+
+    def _close_used_window(self) -> None:
+        """A code is good for one controller, even where we were killed after pinning it and before closing."""
+        window = self._window.current()
+        if window is not None and any(one.note == _used(window) for one in self._controllers.list()):
+            self._window.close()
 
     def credentials(self) -> grpc.ServerCredentials:
         """Mutual TLS; every handshake asks for the certificates trusted at that moment."""
@@ -92,7 +104,8 @@ class Trust:
     def pair(self, peer: Peer, name: str, certificate: bytes) -> PairedController:
         """Pin a controller and close the window: a code is good for one."""
         with self._lock:
-            if self._window.current() is None:
+            window = self._window.current()
+            if window is None:
                 raise refused("the pairing code is used or has expired")
             try:
                 canonical = self._keys.canonical_certificate(certificate)
@@ -104,6 +117,7 @@ class Trust:
                 fingerprint=certificates.fingerprint(canonical),
                 certificate=canonical.decode("ascii"),
                 paired_unix_ns=time.time_ns(),
+                note=_used(window),
             )
             self._controllers.add(controller)
             self._window.close()

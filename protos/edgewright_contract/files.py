@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+_SUFFIX = ".new"
+
 
 def sync_folder(folder: Path) -> None:
     """Make renames and removals inside `folder` durable."""
@@ -17,9 +19,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Remove what `write_atomic` left in `folder` when its process was killed; call it where nobody else writes."""
+    for path in folder.glob(".*" + _SUFFIX):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
 def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace `path` by `data` at once; durable when this returns. Raises OSError and then leaves nothing."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=str(path.parent))
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=str(path.parent))
     try:
         with os.fdopen(descriptor, "wb") as stream:  # mkstemp made it 0600
             stream.write(data)

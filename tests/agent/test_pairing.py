@@ -285,3 +285,23 @@ def test_pair_json_says_until_when(running: RunningAgent) -> None:
     assert set(document) == {"code", "expires_at"}
     pairing.parse(document["code"])
     assert document["expires_at"].endswith("+00:00")
+
+
+def test_code_stays_used_where_the_agent_was_killed_before_closing(
+    state: Path, me: Identity, stranger: Identity
+) -> None:
+    """Killed between pinning a controller and closing the window: the next start closes it."""
+    window = state / "pairing" / "window.json"
+    with agent(state) as running:
+        code = running.pairing_code()
+        before = window.read_bytes()
+        pair_with(running, code, me)
+        assert not window.exists()
+        running.kill()
+    window.write_bytes(before)
+    with agent(state) as again:
+        with pytest.raises(EdgewrightError):
+            pair_with(again, code, stranger)
+        assert not window.exists()
+        with client(again, me) as desk:
+            assert desk.describe().cores > 0

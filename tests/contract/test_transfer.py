@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgewright_contract import transfer
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.files import write_atomic
+from edgewright_contract.files import remove_temporaries, write_atomic
 
 SIZES = st.integers(0, 3 * transfer.CHUNK_BYTES + 3)
 
@@ -107,3 +107,22 @@ def test_failed_atomic_write_leaves_the_old(tmp_path: Path, monkeypatch: pytest.
 
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_leftovers_of_a_killed_writer_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process left of an atomic write is removed; everything else stays."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / ".hidden").write_text("mine")
+    monkeypatch.setattr("os.fsync", killed)
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "file", b"new")
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 2
+
+    remove_temporaries(tmp_path)
+
+    assert [entry.name for entry in tmp_path.iterdir()] == [".hidden"]
