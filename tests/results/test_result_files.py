@@ -83,7 +83,7 @@ def test_no_altered_byte_goes_unnoticed(exported: Path) -> None:
 def test_the_altered_part_and_its_bytes_are_named(exported: Path) -> None:
     """A sample made faster by hand: the message has the part, and a range of at most 64 KiB."""
     data = exported.read_bytes()
-    place = data.index(b'"samples_ns"') + 20
+    place = data.rindex(b'"samples_ns"') + 20
     exported.write_bytes(data[:place] + (b"1" if data[place : place + 1] != b"1" else b"2") + data[place + 1 :])
 
     error = refused(exported)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgewright.core.clustered import clustered_percentile_interval
 from edgewright.core.run_events import CandidateRun, MachineRun, candidate_runs, machine_run
+from edgewright.core.signs import signs
 from edgewright.core.speedup import is_significant, paired_speedup
 from edgewright.core.statistics import (
     minimum_samples,
@@ -146,6 +147,7 @@ def _summarise(
     q = settings.percentile / 100
     asked, effective = _asked(run, q, settings.confidence)
     significant = is_significant(speedup)
+    own = signs(run.blocks, on_cpu=all(_is_cpu(item.accelerator) for item in run.loads))
     evidence = Evidence(
         samples=len(samples),
         samples_needed=minimum_samples(max(q, 1 - q)),
@@ -164,6 +166,13 @@ def _summarise(
         masks=max(1, len({item.cpus for item in run.loads})),
         overhead=None if overhead is None or overhead.percent_of_p50 is None else overhead.percent_of_p50 / 100,
         timer_share=overhead.timer_resolution_ns / p50 if overhead is not None and p50 else None,
+        waiting=own.waiting,
+        change=own.change,
+        change_at=own.change_at,
+        two_speeds=own.two_speeds,
+        power_modes=machine.power_modes,
+        swap_growth=machine.swap_growth,
+        clock_faults=own.clock_faults,
         complete=machine.complete,
         parity=parity,
         unavailable=machine.unavailable,
@@ -250,6 +259,12 @@ def _drift(blocks: Sequence[Block]) -> float | None:
         if drift is not None:
             drifts.append(drift)
     return _median(drifts)
+
+
+def _is_cpu(accelerator: str) -> bool:
+    """Whether every name that a runtime gives is the CPU's: "CPUExecutionProvider", "cpu", "xnnpack"."""
+    names = [name.strip().lower() for name in accelerator.split(",")]
+    return all(name in ("", "none", "cpuexecutionprovider", "cpu", "xnnpack") for name in names)
 
 
 def _preemptions(blocks: Sequence[Block]) -> float | None:

@@ -34,8 +34,8 @@ def clustered_percentile_interval(
     x would be too unlikely if x were the percentile: a binomial tail (as in the order-statistic interval), for the
     number of independent samples that the variance of *this* share allows (Woodruff's interval, JASA 47, 1952, with
     the dependence estimated at each x). That variance has two parts: within processes, from autocorrelations
-    (`_within`), and between them, as far as their shares differ by more than that. Student's t, with
-    Satterthwaite's degrees of freedom, pays for estimating it. None where even the slowest (fastest) sample is
+    (`_within`), and between them, as far as their shares differ by more than that. Student's t pays for
+    estimating it. None where even the slowest (fastest) sample is
     not beyond the confidence.
     """
     series = [values for values in processes if len(values)]
@@ -88,9 +88,11 @@ def _independent(series: Sequence[Series], slow: Callable[[Series], NDArray[np.b
     seen = float(np.var([mark.mean() for mark in marks], ddof=1)) / len(marks) if len(marks) > 1 else 0.0
     between = max(0.0, seen - within)
     total = within + between
-    parts = within**2 / _WITHIN_DEGREES + (between**2 / (len(marks) - 1) if between else 0.0)
-    normal = NormalDist().inv_cdf(1 - tail)
-    price = (normal / student_quantile(1 - tail, round(total**2 / parts, 1))) ** 2
+    # Where processes differ the total is no better known than from their number; where not, than from within.
+    degrees = _WITHIN_DEGREES
+    if between:
+        degrees = len(marks) - 1 + (within / total) ** 2 * (_WITHIN_DEGREES - len(marks) + 1)
+    price = (NormalDist().inv_cdf(1 - tail) / student_quantile(1 - tail, round(degrees, 1))) ** 2
     return share * (1 - share) / total * price
 
 

@@ -56,6 +56,8 @@ class MachineRun:
     temperature_rise: float | None
     other_load: float | None
     unavailable: tuple[str, ...]
+    power_modes: int
+    swap_growth: float | None
 
 
 def candidate_runs(events: Sequence[JobEvent]) -> dict[str, CandidateRun]:
@@ -102,6 +104,8 @@ def machine_run(events: Sequence[JobEvent]) -> MachineRun:
         temperature_rise=_rise(temperatures),
         other_load=_other_load(_numbers(telemetry, "cpu_busy"), blocks, cores),
         unavailable=_unavailable(telemetry),
+        power_modes=max(1, *(len(_texts(telemetry, name)) for name in ("power_mode", "governor"))),
+        swap_growth=_growth(_numbers(telemetry, "swap_used")),
     )
 
 
@@ -120,22 +124,24 @@ def _change(values: Sequence[float]) -> float | None:
     return 1 - min(values) / max(values)
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float] | None:
-    """Medians of the first and the last third."""
-    if len(values) < _MINIMUM_READINGS:
-        return None
-    third = max(1, len(values) // 3)
-    return float(np.median(values[:third])), float(np.median(values[-third:]))
-
-
 def _fall(values: Sequence[float]) -> float | None:
-    ends = _ends(values)
-    return None if ends is None or ends[0] <= 0 else 1 - ends[1] / ends[0]
+    """How far the lowest tenth of the readings lies below the highest: single low readings do not count."""
+    if len(values) < _MINIMUM_READINGS or max(values) <= 0:
+        return None
+    return 1 - float(np.quantile(values, 0.1)) / max(values)
 
 
 def _rise(values: Sequence[float]) -> float | None:
-    ends = _ends(values)
-    return None if ends is None else ends[1] - ends[0]
+    return None if len(values) < _MINIMUM_READINGS else max(values) - min(values)
+
+
+def _growth(values: Sequence[float]) -> float | None:
+    return None if len(values) < _MINIMUM_READINGS else max(values) - values[0]
+
+
+def _texts(telemetry: Sequence[Telemetry], name: str) -> set[str]:
+    readings = (reading for item in telemetry for reading in item.readings if reading.name == name)
+    return {reading.value for reading in readings if isinstance(reading.value, str)}
 
 
 def _other_load(busy_percent: Sequence[float], blocks: Sequence[Block], cores: int) -> float | None:

@@ -62,9 +62,10 @@ def _log_ratios(baseline: Sequence[Block], candidate: Sequence[Block]) -> list[N
     }
     ratios = defaultdict(list)
     for block in sorted(baseline, key=lambda block: (block.process, block.index)):
-        pair = theirs.get((block.process, block.index))
-        if pair and not block.warmup and block.samples_ns:
-            ratios[block.process].append(math.log(float(np.median(block.samples_ns)) / pair))
+        pair = theirs.get((block.process, block.index), 0.0)
+        own = float(np.median(block.samples_ns)) if block.samples_ns and not block.warmup else 0.0
+        if pair > 0 and own > 0:  # a clock that stood still or went back has its own verdict
+            ratios[block.process].append(math.log(own / pair))
     return [np.array(values) for values in ratios.values()]
 
 

@@ -29,6 +29,10 @@ class ReasonCode(StrEnum):
     BACKGROUND_LOAD = "background_load"
     PREEMPTED = "preempted"
     MIGRATED = "migrated"
+    LEVEL_CHANGED = "level_changed"
+    POWER_MODE_CHANGED = "power_mode_changed"
+    SWAPPED = "swapped"
+    CLOCK_TROUBLE = "clock_trouble"
     TOO_FEW_SAMPLES = "too_few_samples"
     SINGLE_PROCESS = "single_process"
     PRECISION_NOT_REACHED = "precision_not_reached"
@@ -74,12 +78,19 @@ class Evidence:
     spread: float | None = None  # 10 % .. 90 % of window medians, relative to their median
     drift: float | None = None  # last third of a process over its first, minus 1
     frequency_change: float | None = None  # (highest - lowest) / highest
-    frequency_fall: float | None = None  # first third to last, relative
-    temperature_rise: float | None = None  # degrees C
+    frequency_fall: float | None = None  # the lowest tenth of readings below the highest, relative
+    temperature_rise: float | None = None  # lowest to highest, degrees C
     temperature: float | None = None  # highest, degrees C
     other_load: float | None = None  # share of the machine that others used
     preemptions: float | None = None  # involuntary switches per second of CPU time
     masks: int = 1  # different CPU sets seen
+    waiting: float | None = None  # share of the time in which the network had no CPU
+    change: float | None = None  # of the pace from some moment on, signed
+    change_at: float | None = None  # where in the run, share
+    two_speeds: float | None = None  # how many times slower the slower group of blocks ran
+    power_modes: int = 1  # different power modes or governors seen
+    swap_growth: float | None = None  # bytes
+    clock_faults: int = 0
     overhead: float | None = None  # of the harness, relative to p50
     timer_share: float | None = None  # of the clock's step, relative to p50
     complete: bool = True
@@ -112,6 +123,11 @@ def _throttle(evidence: Evidence) -> float | None:
 
 def _missing_samples(evidence: Evidence) -> float | None:
     return evidence.samples_needed / evidence.samples if evidence.samples else float("inf")
+
+
+def _unexplained_speeds(evidence: Evidence) -> float | None:
+    """Two speeds, unless the clock's own changes explain them."""
+    return None if evidence.frequency_change is not None and evidence.frequency_change >= 0.1 else evidence.two_speeds
 
 
 _MORE_THAN_ASKED = 1.0 + 1e-9  # of a ratio whose 1 is exactly what was asked
@@ -165,6 +181,48 @@ RULES: Sequence[Rule] = (
         20.0,
         500.0,
         "the system took the CPU away {v:.0f} times a second",
+    ),
+    Rule(
+        ReasonCode.BACKGROUND_LOAD,
+        lambda e: e.waiting,
+        0.05,
+        0.50,
+        "the network waited for the CPU {v:.1%} of the time: other programs had it",
+    ),
+    Rule(
+        ReasonCode.LEVEL_CHANGED,
+        lambda e: None if e.change is None else abs(e.change),
+        0.08,
+        0.50,
+        "from {e.change_at:.0%} of the run on, the network ran {e.change:+.1%} slower (below 0: faster)",
+    ),
+    Rule(
+        ReasonCode.MIGRATED,
+        _unexplained_speeds,
+        1.15,
+        None,
+        "blocks ran at two speeds, {v:.2f}x apart, to and fro: as when moved between fast and slow cores",
+    ),
+    Rule(
+        ReasonCode.POWER_MODE_CHANGED,
+        lambda e: float(e.power_modes),
+        2.0,
+        None,
+        "{v:.0f} different power modes or governors during the run",
+    ),
+    Rule(
+        ReasonCode.SWAPPED,
+        lambda e: None if e.swap_growth is None else e.swap_growth / 1e6,
+        16.0,
+        None,
+        "memory ran out: {v:.0f} MB were moved to swap during the run",
+    ),
+    Rule(
+        ReasonCode.CLOCK_TROUBLE,
+        lambda e: float(e.clock_faults),
+        None,
+        1.0,
+        "the clock stood still or went back {v:.0f} times",
     ),
     Rule(
         ReasonCode.MIGRATED,
@@ -234,13 +292,23 @@ RULES: Sequence[Rule] = (
 
 def judge(evidence: Evidence) -> tuple[Verdict, tuple[Reason, ...]]:
     """The verdict on a number and every reason for it, gravest first."""
-    reasons = [reason for rule in RULES if (reason := _apply(rule, evidence)) is not None]
+    reasons = _gravest_of_each([reason for rule in RULES if (reason := _apply(rule, evidence)) is not None])
     reasons.sort(key=lambda reason: -_GRAVITY[reason.worst])
     verdict = reasons[0].worst if reasons else Verdict.VALID
     return verdict, (*reasons, *_information(evidence))
 
 
 _GRAVITY = {Verdict.VALID: 0, Verdict.INDICATIVE: 1, Verdict.INVALID: 2}
+
+
+def _gravest_of_each(reasons: Sequence[Reason]) -> list[Reason]:
+    """One reason a code: two rules that name the same cause are not two causes."""
+    kept: dict[ReasonCode, Reason] = {}
+    for reason in reasons:
+        other = kept.get(reason.code)
+        if other is None or _GRAVITY[reason.worst] > _GRAVITY[other.worst]:
+            kept[reason.code] = reason
+    return list(kept.values())
 
 
 def _apply(rule: Rule, evidence: Evidence) -> Reason | None:
