@@ -63,7 +63,7 @@ def test_any_sequence_of_pushes_ends_right(
         try:
             receiver.receive(sha(data), len(data), state.received_bytes, [data[state.received_bytes :]], "me")
         except EdgewrightError as error:
-            assert error.code is ErrorCode.ARTIFACT_CORRUPT  # noqa: PT017
+            assert error.code is ErrorCode.ARTIFACT_CORRUPT
 
     assert store.path(sha(data)).read_bytes() == data
 
