@@ -39,6 +39,10 @@ from edgewright_contract.errors import EdgewrightError
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "pruning.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+HEADER = (
+    "| network | parameters | groups | prunable | parameters left | MACs left | error / moved (oracle) "
+    "| what stays, and why |"
+)
 # Reasons for less than this share of a network's parameters are summed up as "other".
 SMALL_SHARE = 0.001
 
@@ -69,14 +73,14 @@ def main() -> int:
         for name, path, size in _networks(assets, folder, options):
             rows.append(_try(name, path, size, Path(scratch), options))
             print(_line(rows[-1]), flush=True)
+            if options.write:
+                _write(rows[-1], options)
             if not options.imported:
                 path.unlink()
     failed = [row for row in rows if row.failure]
     print(f"{len(rows) - len(failed)} of {len(rows)} networks pass the oracle at ratio {options.ratio}")
     for row in failed:
         print(f"  {row.name}: {row.failure}")
-    if options.write:
-        _write(rows, options)
     return 1 if failed else 0
 
 
@@ -205,24 +209,26 @@ def _line(row: Row) -> str:
     )
 
 
-def _write(rows: list[Row], options: argparse.Namespace) -> None:
-    passed = sum(not row.failure for row in rows)
-    lines = [
-        f"{passed} of {len(rows)} networks pass at ratio {options.ratio} of every group, kept widths multiples of "
-        f"{options.alignment}, and {options.trials} more random removal(s) each.",
-        "",
-        "| network | parameters | groups | prunable | parameters left | MACs left | error / moved (oracle) "
-        "| what stays, and why |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row.name} | {row.parameters:,} | {row.groups} | {100 * row.share:.1f} % "
-        f"| {100 * row.kept_parameters:.1f} % | {100 * row.kept_macs:.1f} % | {_oracle(row)} | {_reasons(row)} |"
-        for row in rows
-    ]
+def _write(row: Row, options: argparse.Namespace) -> None:
+    """Puts one network's row into the page; rows of other networks stay."""
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)
-    _, after = rest.split(END)
+    table, after = rest.split(END)
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    header = rows.pop("network", HEADER)
+    rows[row.name] = (
+        f"| {row.name} | {row.parameters:,} | {row.groups} | {100 * row.share:.1f} % "
+        f"| {100 * row.kept_parameters:.1f} % | {100 * row.kept_macs:.1f} % | {_oracle(row)} | {_reasons(row)} |"
+    )
+    passed = sum("**failed**" not in line for line in rows.values())
+    lines = [
+        f"{passed} of {len(rows)} networks pass at ratio {options.ratio} of every group, kept widths multiples of "
+        f"{options.alignment}.",
+        "",
+        header,
+        "|" + "---|" * (header.count("|") - 1),
+        *(rows[name] for name in sorted(rows)),
+    ]
     PAGE.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
