@@ -5,6 +5,7 @@ By default Python 3.8, the oldest; EDGEWRIGHT_LANE_PYTHONS names others (executa
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
@@ -12,11 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgewright_contract import agent_pb2 as pb
 from edgewright_contract import certificates, transfer
 from tests.agent import harness
+from tests.agent.test_goals import npz
 from tests.conftest import ROOT
 
 VARIABLE = "EDGEWRIGHT_LANE_PYTHONS"
@@ -69,6 +72,19 @@ def test_wheel_serves_on_another_python(python: str, wheel: Path, tmp_path: Path
                 label="relu", sha256=transfer.sha256_of_bytes(relu), format="onnx", runtime="onnxruntime", threads=1
             )
             harness.call(desk.stub.Deploy, pb.DeployRequest(slot="default", candidate=candidate))
+            other = relu + b"\xfa\x7f\x01x"  # other bytes, the same model
+            expected = npz(y=np.maximum(np.load(io.BytesIO(samples)), 0))
+            for data in (other, expected):
+                desk.push_bytes(data)
+            goals = pb.DeployGoals(
+                golden=pb.InputSet(sha256=transfer.sha256_of_bytes(samples)),
+                expected_sha256=transfer.sha256_of_bytes(expected),
+                max_latency_ms=1000,
+            )
+            checked = pb.DeployCheckedRequest(slot="default", candidate=candidate, goals=goals)
+            checked.candidate.sha256 = transfer.sha256_of_bytes(other)
+            checks = harness.call(desk.stub.DeployChecked, checked, 60).checks
+            rolled_back = harness.call(desk.stub.Rollback, pb.RollbackRequest(slot="default")).deployment
             request = pb.StartBenchmarkRequest(
                 request_id=secrets.token_hex(8),
                 candidates=[candidate],
@@ -82,4 +98,6 @@ def test_wheel_serves_on_another_python(python: str, wheel: Path, tmp_path: Path
     assert facts.python_version == version
     assert [runtime.name for runtime in facts.runtimes] == ["onnxruntime"]
     assert events[-1].ended.state == "done", events[-1]
+    assert (checks.count, checks.sqnr_db) == (8, float("inf"))
+    assert rolled_back.sha256 == candidate.sha256
     assert status == 0

@@ -48,7 +48,7 @@ def push(
 
     selectors = chosen(devices, device)
     goals = PushGoals(max_latency, max_drop)
-    with session.terminal.progress() as progress, session.terminal.fleet(several(selectors)) as tell:
+    with session.terminal.fleet(several(selectors)) as (progress, tell):
         results = session.controller().delivery.push(
             variant, selectors, slot, progress, goals, retry_failed=retry_failed, tell=tell
         )

@@ -28,7 +28,7 @@ def rollback(
 ) -> None:
     session = session_of(context)
     selectors = chosen(devices, device)
-    with session.terminal.progress() as progress, session.terminal.fleet(several(selectors)) as tell:
+    with session.terminal.fleet(several(selectors)) as (progress, tell):
         results = session.controller().delivery.rollback(selectors, slot, progress, tell)
     session.terminal.document({"results": results})
     for result in results:

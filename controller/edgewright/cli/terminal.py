@@ -77,15 +77,28 @@ class Terminal:
             yield _lines()
 
     @contextmanager
-    def fleet(self, many: bool) -> Iterator[StateCallback | None]:
-        """A live table on stderr, one row a device (lines where stderr is no terminal); None for one device."""
+    def fleet(self, many: bool) -> Iterator[tuple[ProgressCallback, StateCallback | None]]:
+        """A live table on stderr, one row a device and one for this machine (lines where stderr is no terminal); the
+        usual progress, and None, for one device."""
         if not many:
-            yield None
+            with self.progress() as progress:
+                yield progress, None
         elif sys.stderr.isatty():
             with _live_table() as tell:
-                yield tell
+                yield _told(tell), tell
         else:
-            yield _state_lines()
+            tell = _state_lines()
+            yield _told(tell), tell
+
+
+def _told(tell: StateCallback) -> ProgressCallback:
+    """Progress that belongs to no device, as the state of this machine."""
+
+    def show(event: ProgressEvent) -> None:
+        share = f" {100 * event.done // event.total} %" if event.total > 1 else ""
+        tell("this machine", event.text + share)
+
+    return show
 
 
 @contextmanager

@@ -108,13 +108,18 @@ class DeliveryService:
         from edgewright.devices.transfer import push_file
 
         if checked is None:
-            progress(ProgressEvent(f"load {record.label} on {device.name}"))
+            text = f"load {record.label} on {device.name}"
+            progress(ProgressEvent(text, 0, 1))
             client.deploy(slot, candidate_of(record))
+            progress(ProgressEvent(text, 1, 1))
             return None
         for path, sha256 in checked.files:
             push_file(client, path, sha256, f"send golden inputs to {device.name}", progress)
-        progress(ProgressEvent(f"check {record.label} on {device.name}"))
-        return checks_document(client.deploy_checked(slot, candidate_of(record), checked.goals)[1])
+        text = f"check {record.label} on {device.name}"
+        progress(ProgressEvent(text, 0, 1))
+        checks = client.deploy_checked(slot, candidate_of(record), checked.goals)[1]
+        progress(ProgressEvent(text, 1, 1))
+        return checks_document(checks)
 
     def rollback(
         self, selectors: list[str], slot: str, progress: ProgressCallback, tell: StateCallback | None = None

@@ -73,7 +73,10 @@ def in_parallel(
                 raise EdgewrightError(ErrorCode.CANCELLED, "cancelled")
             show(event)
 
-        checked(ProgressEvent(f"begin on {device.name}"))
+        if stopped.is_set():
+            raise EdgewrightError(ErrorCode.CANCELLED, "cancelled")
+        if tell is not None:
+            tell(device.name, "starts")
         result = work(device, checked)
         if tell is not None:
             error = result["error"]
@@ -130,6 +133,6 @@ def on_all(
 def _as_state(name: str, tell: StateCallback) -> ProgressCallback:
     def show(event: ProgressEvent) -> None:
         text = event.text.removesuffix(f" to {name}").removesuffix(f" on {name}")
-        tell(name, f"{text} {100 * event.done // event.total} %" if event.total else text)
+        tell(name, f"{text} {100 * event.done // event.total} %" if event.total > 1 else text)
 
     return show
