@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgewright.compress.prune.costs import cost_models
@@ -159,7 +160,7 @@ def test_groups_to_keep_stay_and_unknown_ones_are_refused(place: Setting, tmp_pa
 def test_every_importance_scores_every_channel(place: Setting, importance: str) -> None:
     """One finite, non-negative score a channel; a silent channel matters least by gradients and norms."""
     analysis = analyse(place.model)
-    scores = channel_scores(place.model, analysis, importance, place.calibration(), True, 2)
+    scores = channel_scores(place.model, analysis, importance, place.calibration, True, 2)
 
     assert scores.used == importance
     for group in analysis.groups:
@@ -171,7 +172,7 @@ def test_every_importance_scores_every_channel(place: Setting, importance: str) 
 def test_fisher_finds_what_matters(place: Setting, tmp_path: Path) -> None:
     """Removing the least important channels moves the outputs less than removing the most important ones."""
     analysis = analyse(place.model)
-    scores = channel_scores(place.model, analysis, "fisher", place.calibration(), True, 4).values
+    scores = channel_scores(place.model, analysis, "fisher", place.calibration, True, 4).values
     bench = place.bench()
     better = []
     for group in analysis.groups:
@@ -184,10 +185,30 @@ def test_fisher_finds_what_matters(place: Setting, tmp_path: Path) -> None:
     assert all(better)
 
 
+def test_surgeon_sees_what_repair_can_make_up_for(tmp_path: Path) -> None:
+    """Where half of the channels repeat the other half, one of each pair costs nothing once its twin takes over, and
+    Fisher cannot know.
+    """
+    from tests.pipeline.test_reconstruct import passes, two_convolutions
+
+    onnx.save(two_convolutions(twins=True), str(tmp_path / "net.onnx"))
+    analysis = analyse(tmp_path / "net.onnx")
+    name = analysis.groups[0].id
+    found = {
+        importance: channel_scores(tmp_path / "net.onnx", analysis, importance, passes(), True).values[name]
+        for importance in ("fisher", "surgeon")
+    }
+
+    free = least_important(found["surgeon"], 8)
+    assert sorted(channel % 8 for channel in free) == list(range(8))
+    assert found["surgeon"][free].max() < 1e-2 * found["fisher"].mean()
+    assert np.sort(found["surgeon"])[8:].min() > 1e-2 * found["fisher"].mean()
+
+
 def test_sensitivity_curves_rise_and_correct_predictions(place: Setting, tmp_path: Path) -> None:
     """Each group has a curve that grows with what is removed; corrected predictions agree with it on average."""
     analysis = analyse(place.model)
-    scores = channel_scores(place.model, analysis, "l2", place.calibration(), True).values
+    scores = channel_scores(place.model, analysis, "l2", place.calibration, True).values
     curves = measure_sensitivity(place.model, analysis, scores, place.bench(), tmp_path)
     factors = corrections(curves, scores)
 
@@ -202,7 +223,7 @@ def test_sensitivity_curves_rise_and_correct_predictions(place: Setting, tmp_pat
 def test_sensitivity_keeps_to_its_time(place: Setting, tmp_path: Path) -> None:
     """No time: no curves, and no corrections."""
     analysis = analyse(place.model)
-    scores = channel_scores(place.model, analysis, "l2", place.calibration(), True).values
+    scores = channel_scores(place.model, analysis, "l2", place.calibration, True).values
 
     curves = measure_sensitivity(
         place.model, analysis, scores, place.bench(), tmp_path, deadline=-1.0, clock=lambda: 0.0

@@ -13,7 +13,7 @@ import tomllib
 from edgewright.core.recipe_fields import Place, limit, listed, parameter, refused, unknown, word, words
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-IMPORTANCES = ("fisher", "taylor", "l1", "l2", "fpgm")
+IMPORTANCES = ("fisher", "surgeon", "taylor", "l1", "l2", "fpgm")
 RANGES = ("min_max", "percentile", "mse", "kl")
 
 

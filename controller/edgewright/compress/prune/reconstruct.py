@@ -169,8 +169,8 @@ def _collect(
     read = dict.fromkeys(layer.pruned.input[0] for layer in layers)
     batches = [len(batch) for batch in fresh_pass()]
     samples = max(sum(batches), 1)
-    teacher = _opened(source, list(wanted), folder / "original.onnx", options.threads)
-    student = _opened(target, list(read), folder / "pruned.onnx", options.threads)
+    teacher = open_inside(source, list(wanted), folder / "original.onnx", options.threads)
+    student = open_inside(target, list(read), folder / "pruned.onnx", options.threads)
     rng = np.random.default_rng(options.seed)
     sums = [_Equations() for _ in layers]
     for number, batch in enumerate(fresh_pass()):
@@ -192,8 +192,10 @@ def _collect(
     return sums
 
 
-def _opened(model: onnx.ModelProto, names: list[str], path: Path, threads: int) -> Callable[[Array], dict[str, Array]]:
-    """The network as a function to the named tensors inside it."""
+def open_inside(
+    model: onnx.ModelProto, names: list[str], path: Path, threads: int
+) -> Callable[[Array], dict[str, Array]]:
+    """The network as a function to the named tensors inside it, which may be its input too."""
     opened = onnx.ModelProto()
     opened.CopyFrom(model)
     del opened.graph.output[:]

@@ -40,6 +40,8 @@ _BATCHES = 16
 _SENSITIVITY_SHARE = 0.2
 # However short the time, one round takes no more than this share of the original.
 _LARGEST_ROUND = 0.2
+# A round that loses too much is tried again with half as much, down to this share.
+_SMALLEST_ROUND = 0.02
 _TIME_IS_UP = "the time for pruning ended"
 
 Fresh = Callable[[], Iterator[Array]]
@@ -132,6 +134,7 @@ class PruningRounds:
         self._curves: tuple[Curve, ...] = ()
         self._sizes: dict[str, int] = {}
         self._factors: dict[str, float] = {}
+        self._largest = 1.0
         self._notes: list[str] = []
         self._importance = options.importance
         self._stopped = ""
@@ -211,10 +214,11 @@ class PruningRounds:
     def _step_share(self, left: float, slowest: float) -> float:
         """What one round takes away; more than asked where the time would not do for so many rounds."""
         options = self._options
+        usual = min(options.round_share, self._largest)
         if slowest <= 0 or not isfinite(left):
-            return options.round_share
+            return usual
         needed = (self._rounds[-1].share - options.ratio) / max(int(left / slowest), 1)
-        return max(options.round_share, min(needed, _LARGEST_ROUND))
+        return max(usual, min(needed, _LARGEST_ROUND, self._largest))
 
     def _one_round(self, step: float, deadline: float, clock: Callable[[], float]) -> None:
         began = clock()
@@ -270,7 +274,12 @@ class PruningRounds:
         )
         self._rounds.append(item)
         if self._broken(judgement):
-            self._stopped = f"round {number} lost too much: {self._goal.describe(judgement)}"
+            if last.share - item.share > _SMALLEST_ROUND and step > _SMALLEST_ROUND:
+                # A smaller bite may still do.
+                self._largest = min(step, last.share - item.share) / 2
+                self._rounds.pop()
+            else:
+                self._stopped = f"round {number} lost too much: {self._goal.describe(judgement)}"
         elif self._reached(item.share):
             self._stopped = "the goal is reached"
         elif not solution.met:
@@ -289,10 +298,11 @@ class PruningRounds:
             path,
             analysis,
             self._importance,
-            self._calibration(),
+            self._calibration,
             self._bench.judge.classification,
             _BATCHES,
             self._options.seed,
+            self._options.threads,
         )
         self._importance = found.used
         if found.note:
@@ -398,6 +408,7 @@ class PruningRounds:
             "curves": to_plain(self._curves),
             "sizes": self._sizes,
             "factors": self._factors,
+            "largest": self._largest,
             "importance": self._importance,
             "notes": self._notes,
             "stopped": self._stopped if self._stopped != _TIME_IS_UP else "",
@@ -417,7 +428,7 @@ class PruningRounds:
             self._rounds = rounds
             self._curves = tuple(from_plain(Curve, item) for item in facts["curves"])
             self._sizes, self._factors = dict(facts["sizes"]), dict(facts["factors"])
-            self._importance = facts["importance"]
+            self._importance, self._largest = facts["importance"], facts["largest"]
             self._notes, self._stopped = list(facts["notes"]), facts["stopped"]
 
 

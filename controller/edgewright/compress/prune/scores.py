@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from edgewright.compress.prune.importance import WEIGHT_SCORES, weight_importance
+from edgewright.compress.prune.surgeon import surgeon_scores
 from edgewright.graph.channels.analysis import ChannelAnalysis
 from edgewright.graph.channels.groups import ChannelGroup, Member
 from edgewright.graph.model_file import load_model
 from edgewright.graph.session import Array
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
-GRADIENT_SCORES = ("fisher", "taylor")
+GRADIENT_SCORES = ("fisher", "taylor", "surgeon")
 IMPORTANCES = (*GRADIENT_SCORES, *WEIGHT_SCORES)
 
 
@@ -34,15 +36,18 @@ def channel_scores(
     model: Path,
     analysis: ChannelAnalysis,
     importance: str,
-    batches: Iterable[Array],
+    fresh_pass: Callable[[], Iterator[Array]],
     classification: bool,
     max_batches: int = 16,
     seed: int = 0,
+    threads: int = 0,
 ) -> ChannelScores:
-    """Scores of all channels of `model`, whose `analysis` it is; gradients need float32 `batches` [n, ...].
+    """Scores of all channels of `model`, whose `analysis` it is; `fresh_pass` gives float32 batches [n, ...], of which
+    at most `max_batches` are used.
 
     Fisher: the gate gradients of all weights that make a channel are added sample by sample, half their mean square is
     the score (Liu et al. 2021, Group Fisher Pruning, eq. 6): nats lost, to second order. Taylor: the mean magnitude.
+    Surgeon: Fisher for what least-squares repair leaves (see surgeon.py).
     Where the network cannot run in torch, L2 norms are used instead, which `note` says.
 
     Raises OPTION_INVALID for an unknown importance, MODEL_NOT_FINITE, DATASET_EMPTY.
@@ -65,13 +70,16 @@ def channel_scores(
             raise
         note = f"importance by weight norms (l2): gradients are not to be had, {error.message}"
         return ChannelScores(_by_weights(model, analysis, "l2"), "l2", note)
-    gradients = gate_gradients(executor, batches, classification, max_batches, seed)
+    gradients = gate_gradients(executor, fresh_pass(), classification, max_batches, seed)
     score: Callable[[Array], Array]
-    if importance == "fisher":
+    if importance != "taylor":
         score = lambda s: 0.5 * np.square(s).mean(axis=0)  # noqa: E731
     else:
         score = lambda s: np.abs(s).mean(axis=0)  # noqa: E731
     values = {group.id: score(_joint(group, gradients)) for group in analysis.groups}
+    if importance == "surgeon":
+        del executor, gradients
+        values = surgeon_scores(model, analysis, values, lambda: islice(fresh_pass(), max_batches), seed, threads)
     return ChannelScores(values, importance)
 
 
