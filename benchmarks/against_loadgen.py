@@ -6,7 +6,9 @@
 LoadGen (single stream) drives the same model in a process set up as the worker's: same runtime, same session options,
 same bound input, garbage collector off. The rounds alternate in random order, so that both see the same machine; the
 figure is the median of the rounds' ratios. The overhead is the worker's timed loop against a bare loop around
-IOBinding that reads the clock only twice, in one process, alternating; it is measured on a model of about 1 ms. Only ratios are printed as results: absolute times belong to this machine.
+IOBinding that reads the clock only twice, in one process, alternating; it is measured on a model of about 1 ms. Only
+ratios are results: absolute times belong to this machine. Run it on an idle one: with other programs on the same
+cores the ratios of rounds spread by tens of per cent, and their median says little.
 Exit status 1 where a mark is missed, 2 without LoadGen.
 """
 
@@ -136,8 +138,8 @@ def agreement(model: Path, rounds: int, seconds: float) -> dict[str, Any]:
     return result
 
 
-def overhead(model: Path, rounds: int, count: int = 200) -> dict[str, Any]:
-    """What the timed loop adds to an inference: mean of a whole block, over a bare loop's, block by block."""
+def overhead(model: Path, rounds: int, count: int = 10) -> dict[str, Any]:
+    """What the timed loop adds to an inference: mean of a short block, over a bare loop's, pair by pair."""
     call = bound_call(model)
     time_block(call, count)
     ratios, means = [], []
@@ -192,7 +194,7 @@ def one_millisecond_model(folder: Path) -> Path:
         return path
 
     probe = time_block(bound_call(chain(8)), 200)
-    return chain(max(1, round(8 * 1e6 / median(probe.samples_ns))))
+    return chain(max(1, round(8 * 1e6 / min(probe.samples_ns))))
 
 
 def main() -> int:
@@ -208,7 +210,7 @@ def main() -> int:
     model = options.model or example.files().model
     found = agreement(model, options.rounds, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        cost = overhead(one_millisecond_model(Path(folder)), 5 * options.rounds)
+        cost = overhead(one_millisecond_model(Path(folder)), 20 * options.rounds)
     met = {
         "p50": abs(found["p50"]["median_of_rounds"] - 1) <= AGREEMENT,
         "p90": abs(found["p90"]["median_of_rounds"] - 1) <= AGREEMENT,

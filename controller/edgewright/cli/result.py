@@ -79,7 +79,7 @@ def show(context: typer.Context, result: Number) -> None:
         f" {asked['confidence']:.0%} confidence, {plan['processes']} processes, seed {plan['seed']}"
     )
     terminal.line(f"baseline     {document['baseline'] or 'none in this run'}")
-    terminal.line(f"runtime      {document['runtime']} {document['runtime_version']} on {document['accelerator']}")
+    terminal.line(f"runtime      {document['runtime_version']} on {document['accelerator']}")
     terminal.line(f"CPUs         {', '.join(map(str, document['cpus'])) or 'unknown'}")
     terminal.line(f"file run     sha256 {document['artifact_sha256']}")
     terminal.line(f"raw data     sha256 {document['evidence_sha256']}")
