@@ -69,6 +69,14 @@ def test_the_bound_wins_over_the_goal(place: Setting, tmp_path: Path) -> None:
     assert "asked" not in made.facts["stopped_because"].split(";")[0]
 
 
+def test_without_time_the_unpruned_network_is_made(place: Setting, tmp_path: Path) -> None:
+    """Time for nothing: one round is tried, and as it breaks the bound the network stays unpruned and keeps it."""
+    made = make(place, tmp_path, 0.0, QUICK, SHORT, Quantize(methods=("mse",)), budget=0.01)
+
+    assert made.goals[1].reached == 1.0
+    assert made.facts["pruning"]["chosen_round"] == 0
+
+
 def test_a_step_that_was_done_is_not_done_again(place: Setting, tmp_path: Path) -> None:
     """The second run over the same folder takes every result from it and gives the same bytes."""
     first = make(place, tmp_path, 100.0, QUICK, SHORT, Fp16())

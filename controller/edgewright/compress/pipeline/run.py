@@ -71,6 +71,8 @@ class RecipeRun:
         self._watch = Stopwatch(folder)
         self._budget = budget_seconds or DEFAULT_BUDGET_SECONDS
         self._bounded = budget_seconds is not None or recipe.trains
+        # What the last try took besides training: the next one needs it too.
+        self._untimed = 0.0
         self._work = replace(work, progress=self._noting(work))
 
     def finish(self, destination: Path) -> MadeVariant:
@@ -129,9 +131,10 @@ class RecipeRun:
                 low = number
             else:
                 high = number
-            if high - low <= 1 or (self._left < _LEAST_SECONDS and low > 0):
+            late = self._left < _LEAST_SECONDS + self._untimed
+            if high - low <= 1 or number == 0 or (late and low > 0):
                 break
-            number = 0 if self._left < _LEAST_SECONDS else self._next(rounds, tried, low, high)
+            number = 0 if self._left < _LEAST_SECONDS + 2 * self._untimed else self._next(rounds, tried, low, high)
         kept = [item for item in tried if self._work.goal.met(item.judgement)]
         if kept:
             return max(kept, key=lambda item: item.number)
@@ -163,12 +166,19 @@ class RecipeRun:
 
     def _attempt(self, steps: list[Step], stage: Stage, number: int, seconds: float) -> _Try:
         total = sum(_WEIGHTS.get(type(step), 0.0) for step in steps) or 1.0
+        seconds = max(seconds - self._untimed, 0.0)
+        began = self._watch.seconds
+        trained = 0.0
         for index, step in enumerate(steps):
             share = _WEIGHTS.get(type(step), 0.0) / total
+            before = self._watch.seconds
             stage = self._step(
                 step, stage, self._folder / f"try_{number}_{index}_{name_of(step)}", max(share * seconds, 1.0)
             )
+            if isinstance(step, (Distill, Qat)):
+                trained += self._watch.seconds - before
         judgement = self._work.bench.judge_file(stage.path, self._work.progress, "judging the result")
+        self._untimed = self._watch.seconds - began - trained
         return _Try(number, stage, judgement)
 
     def _step(self, step: Step, stage: Stage, folder: Path, seconds: float) -> Stage:
