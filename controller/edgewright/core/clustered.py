@@ -86,7 +86,8 @@ def _independent(series: Sequence[Series], slow: Callable[[Series], NDArray[np.b
         return None
     within = max(_within(marks), share * (1 - share) / count)
     seen = float(np.var([mark.mean() for mark in marks], ddof=1)) / len(marks) if len(marks) > 1 else 0.0
-    between = max(0.0, seen - within)
+    # Half of what chance alone explains stays in: a few processes may look alike by luck.
+    between = max(0.0, seen - within / 2)
     total = within + between
     # Where processes differ the total is no better known than from their number; where not, than from within.
     degrees = _WITHIN_DEGREES
