@@ -160,7 +160,7 @@ def test_groups_to_keep_stay_and_unknown_ones_are_refused(place: Setting, tmp_pa
 def test_every_importance_scores_every_channel(place: Setting, importance: str) -> None:
     """One finite, non-negative score a channel; a silent channel matters least by gradients and norms."""
     analysis = analyse(place.model)
-    scores = channel_scores(place.model, analysis, importance, place.calibration, True, 2)
+    scores = channel_scores(place.model, analysis, importance, place.calibration, True)
 
     assert scores.used == importance
     for group in analysis.groups:
@@ -203,6 +203,15 @@ def test_surgeon_sees_what_repair_can_make_up_for(tmp_path: Path) -> None:
     assert sorted(channel % 8 for channel in free) == list(range(8))
     assert found["surgeon"][free].max() < 1e-2 * found["fisher"].mean()
     assert np.sort(found["surgeon"])[8:].min() > 1e-2 * found["fisher"].mean()
+
+
+def test_surgeon_with_too_few_images_is_fisher(place: Setting) -> None:
+    """One batch cannot tell which channels make up for which: Fisher is used for all groups, and it is said."""
+    analysis = analyse(place.model)
+    scores = channel_scores(place.model, analysis, "surgeon", place.calibration, True, 1)
+
+    assert scores.used == "fisher"
+    assert "too few images" in scores.note
 
 
 def test_sensitivity_curves_rise_and_correct_predictions(place: Setting, tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ LEVELS: dict[str, Recipe] = {
         Recipe("acc1", (Quantize(),), 0.5, "INT8 without retraining; at most 0.5 points lost"),
         Recipe(
             "acc2",
-            (Prune(macs_ratio=0.7), Distill(), Quantize()),
+            (Prune(macs_ratio=0.7, importance="surgeon"), Distill(), Quantize()),
             1.0,
             "pruned towards 30 % fewer multiply-accumulates, repaired, INT8; at most 1 point lost",
         ),
         Recipe(
             "acc3",
-            (Prune(macs_ratio=0.5), Distill(), Quantize(), Qat()),
+            (Prune(macs_ratio=0.5, importance="surgeon"), Distill(), Quantize(), Qat()),
             3.0,
             "pruned towards half the multiply-accumulates, repaired, INT8 with retraining; at most 3 points lost",
         ),

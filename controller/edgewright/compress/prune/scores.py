@@ -79,7 +79,10 @@ def channel_scores(
     values = {group.id: score(_joint(group, gradients)) for group in analysis.groups}
     if importance == "surgeon":
         del executor, gradients
-        values = surgeon_scores(model, analysis, values, lambda: islice(fresh_pass(), max_batches), seed, threads)
+        found = surgeon_scores(model, analysis, values, lambda: islice(fresh_pass(), max_batches), seed, threads)
+        if found is None:
+            return ChannelScores(values, "fisher", "importance by Fisher alone: too few images for what repair can do")
+        values = found
     return ChannelScores(values, importance)
 
 

@@ -45,26 +45,30 @@ def surgeon_scores(
     fresh_pass: Callable[[], Iterator[Array]],
     seed: int = 0,
     threads: int = 0,
-) -> dict[str, Array]:
+) -> dict[str, Array] | None:
     """Scores by group whose order is that of greedy removal and whose running sum is the loss after each removal.
 
     Channels go one by one, always the one whose removal costs least if the weights that read the rest are refitted:
     w_i' [(G^-1)_ii]^-1 w_i, with G the covariance of the reader's inputs and the inverse updated after each (Hassibi
     and Stork 1993, Optimal Brain Surgeon; Kurtic et al. 2023, ZipLM, eq. 2 to 4, for structures). Each group is scaled
-    so that removing all channels *without* refitting costs what `fisher` predicts: nats. Groups with readers that are
-    no plain linear maps, too wide, or seen at too few places to tell (a classifier's last layer), keep their Fisher
-    scores.
+    so that removing all channels *without* refitting costs what `fisher` predicts: nats.
+
+    None where a group has readers that are no plain linear maps, too wide, or seen at too few places to tell (a
+    classifier's last layer and few images): scores of two kinds cannot be compared with one another.
     """
     loaded = load_model(model)
     readers = {group.id: _readers(loaded, group) for group in analysis.groups}
     wanted = {reader.node.name: reader for found in readers.values() for reader in found or ()}
+    if not all(readers.values()):
+        return None
     grams = _covariances(loaded, wanted, fresh_pass, seed, threads)
-    scores = dict(fisher)
-    for group in analysis.groups:
-        found = readers[group.id]
-        if found and all(reader.node.name in grams for reader in found):
-            scores[group.id] = _greedy(found, [grams[reader.node.name] for reader in found], fisher[group.id])
-    return scores
+    if len(grams) < len(wanted):
+        return None
+    return {
+        group.id: _greedy(found, [grams[reader.node.name] for reader in found], fisher[group.id])
+        for group in analysis.groups
+        if (found := readers[group.id])
+    }
 
 
 def _readers(model: onnx.ModelProto, group: ChannelGroup) -> list[_Reader] | None:
