@@ -1,7 +1,7 @@
 """p50 and p90 of one model by Edgewright's worker and by MLPerf LoadGen, interleaved; and the harness's own cost.
 
     pip install mlcommons-loadgen
-    python benchmarks/against_loadgen.py [--model FILE.onnx] [--rounds 20] [--seconds 1] [--json]
+    python benchmarks/against_loadgen.py [--model FILE.onnx] [--rounds 200] [--seconds 0.1] [--json]
 
 LoadGen (single stream) drives the same model in a process set up as the worker's: same runtime, same session options,
 same bound input, garbage collector off. The rounds alternate in random order, so that both see the same machine; the
@@ -42,6 +42,7 @@ from edgewright_contract.values import Candidate
 
 AGREEMENT, OVERHEAD = 0.02, 0.01
 WARM_UP_SECONDS = 1.0
+OVERHEAD_ROUNDS = 600
 SESSIONS: list[OnnxSession] = []  # a session owns the memory that its outputs are written to
 SAMPLE = re.compile(r'"name":"Sample".*?"issue_start_ns":(\d+),"complete_ns":(\d+)')
 
@@ -200,8 +201,8 @@ def one_millisecond_model(folder: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="an ONNX file with fixed input shapes [default: the example]")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each side in a round")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=0.1, help="of each side in a round")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if importlib.util.find_spec("mlperf_loadgen") is None:
@@ -210,7 +211,7 @@ def main() -> int:
     model = options.model or example.files().model
     found = agreement(model, options.rounds, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        cost = overhead(one_millisecond_model(Path(folder)), 20 * options.rounds)
+        cost = overhead(one_millisecond_model(Path(folder)), OVERHEAD_ROUNDS)
     met = {
         "p50": abs(found["p50"]["median_of_rounds"] - 1) <= AGREEMENT,
         "p90": abs(found["p90"]["median_of_rounds"] - 1) <= AGREEMENT,
