@@ -17,7 +17,7 @@ from edgewright_contract.errors import EdgewrightError, ErrorCode
 # Of the time that is left for pruning, what training between rounds may take.
 _REPAIR_SHARE = 0.7
 # A bound of so many points is none: the goal is all that counts.
-_NO_BOUND = 100.0
+NO_BOUND = 100.0
 
 
 def prune_in_rounds(
@@ -35,7 +35,7 @@ def prune_in_rounds(
         sensitivity=step.sensitivity,
         least_squares=step.reconstruct,
         slack_points=step.slack,
-        must=work.bound_points >= _NO_BOUND,
+        must=work.bound_points >= NO_BOUND,
         keep=step.keep,
         input_size=work.input_size,
         seed=work.seed,

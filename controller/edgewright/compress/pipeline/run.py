@@ -14,7 +14,7 @@ from edgewright.compress.judge import Judgement
 
 # The step modules register themselves.
 from edgewright.compress.pipeline import final_steps, float_steps  # noqa: F401
-from edgewright.compress.pipeline.pruning import goal_of, prune_in_rounds, rounds_facts
+from edgewright.compress.pipeline.pruning import NO_BOUND, goal_of, prune_in_rounds, rounds_facts
 from edgewright.compress.pipeline.registry import RUNNERS
 from edgewright.compress.pipeline.work import DEFAULT_BUDGET_SECONDS, Stage, Stopwatch, Work
 from edgewright.compress.prune.rounds import SIZE_TOLERANCE, PruningRounds, Round, Rounds
@@ -208,6 +208,8 @@ class RecipeRun:
             goals.append(_prune_goal(prune, rounds, parameters, macs, size))
             reasons.insert(0, _pruning_reason(rounds, chosen))
             facts.update(rounds_facts(rounds, chosen))
+        # Under a bound the rest is what is aimed at; without one it is what was asked for.
+        bounded = work.bound_points < NO_BOUND
         held = "the bound holds" if goals[0].met else "the bound is missed"
         drop = work.goal.drop_points(best.judgement)
         metric = None
@@ -224,7 +226,7 @@ class RecipeRun:
             fidelity=to_plain(best.judgement.fidelity),
             metric=metric,
             drop=drop,
-            goals=[{**to_plain(goal), "aim": place > 0} for place, goal in enumerate(goals)],
+            goals=[{**to_plain(goal), "aim": place > 0 and bounded} for place, goal in enumerate(goals)],
             notes=list(stage.notes),
             tuning_samples=work.bench.samples,
             stopped_because="; ".join([f"{held}: {work.goal.describe(best.judgement)}", *reasons]),
