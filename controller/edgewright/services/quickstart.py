@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 NAME = "example"
 DEVICE = "this-machine"
-LEVELS = ["acc1", "fp16"]
+LEVELS = ["acc1", "acc2", "acc3"]
+# Enough for the example, so that the whole stays within three minutes on two cores.
+BUDGET_MINUTES = 0.6
 _STEPS = 8
 
 
@@ -41,7 +43,7 @@ def run_quickstart(
     with running_agent(controller.home / "agent") as agent:
         _pair(controller, agent)
         step(4, f"compress: {', '.join(LEVELS)}")
-        controller.compression.compress(NAME, LEVELS, None, DEVICE, None, None, progress)
+        controller.compression.compress(NAME, LEVELS, None, DEVICE, None, None, progress, budget_minutes=BUDGET_MINUTES)
         labels = [f"{NAME}@{level}" for level in ["base", *LEVELS]]
         step(5, "push: the INT8 variant into slot default")
         pushed = controller.delivery.push(f"{NAME}@acc1", [DEVICE], "default", progress)
