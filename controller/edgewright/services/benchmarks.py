@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgewright.core.benchmark import RULES_VERSION, BenchSettings, precision_reached
 from edgewright.core.evidence import RunEvidence, evidence_document
-from edgewright.core.names import BASE_VARIANT, parse_variant
+from edgewright.core.names import BASE_VARIANT
 from edgewright.core.plain import to_plain
 from edgewright.core.values import Part, ProgressCallback, ProgressEvent
 from edgewright.core.verdict import Parity
@@ -27,7 +27,6 @@ from edgewright.services.variants import VariantService, file_of
 from edgewright.services.versions import versions
 from edgewright.services.workspace import Workspace
 from edgewright.store.records import DeviceRecord, ModelRecord, ResultRecord, VariantRecord
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 from edgewright_contract.values import BenchmarkPlan, Block, JobEvent, Loaded, Outputs
 
 if TYPE_CHECKING:
@@ -68,19 +67,8 @@ class BenchmarkService:
 
     def bench(self, request: BenchRequest, progress: ProgressCallback) -> list[dict[str, Any]]:
         """Results of every variant on every device, as stored."""
-        names = [parse_variant(label) for label in dict.fromkeys(request.variants)]
-        models = {name.model for name in names}
-        if len(models) != 1:
-            raise EdgewrightError(
-                ErrorCode.OPTION_INVALID,
-                f"one run compares variants of one model, these are of {', '.join(sorted(models))}",
-                "run `edgewright bench` once a model",
-            )
-        model = self._workspace.store.models.get(names[0].model)
+        model, variants = self._variants.of_one_model(request.variants, "bench")
         devices = select(self._workspace.store.devices, request.devices)
-        for name in names:
-            self._variants.show(str(name), None)
-        variants = [str(name) for name in names]
         return on_all(devices, lambda device, each: self._on_device(request, model, variants, device, each), progress)
 
     def _on_device(
@@ -230,6 +218,7 @@ class _Watcher:
         self._progress = progress
         self._checked = 0.0
         self._loaded: set[tuple[str, int]] = set()
+        self._sampled_ns = 0
 
     def on_event(self, event: JobEvent) -> bool:
         self._events.append(event)
@@ -240,12 +229,9 @@ class _Watcher:
             self._progress(ProgressEvent(f"{self._text}: processes loaded", len(self._loaded), total))
         if not isinstance(payload, Block) or payload.warmup:
             return False
-        sampled = sum(
-            sum(e.payload.samples_ns) for e in self._events if isinstance(e.payload, Block) and not e.payload.warmup
-        )
-        self._progress(
-            ProgressEvent(f"{self._text}: seconds sampled", round(sampled / 1e9), round(self._plan.max_seconds))
-        )
+        self._sampled_ns += sum(payload.samples_ns)
+        seconds = round(self._sampled_ns / 1e9)
+        self._progress(ProgressEvent(f"{self._text}: seconds sampled", seconds, round(self._plan.max_seconds)))
         # Precision is only asked once every process has had its turn, and at most once a second.
         last_process = payload.process == self._plan.processes - 1
         if not last_process or time.monotonic() - self._checked < 1.0:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from edgewright.core.names import BASE_VARIANT, parse_variant
+from edgewright.core.names import BASE_VARIANT
 from edgewright.core.plain import to_plain
 from edgewright.core.values import Part, ProgressCallback, ProgressEvent, Task
 from edgewright.services.agent_jobs import follow
@@ -57,23 +57,14 @@ class EvaluationService:
         """Results of every variant on every device (none: on this machine, marked as such)."""
         from edgewright.tasks.registry import plugin_for
 
-        names = [parse_variant(label) for label in dict.fromkeys(labels)]
-        models = {name.model for name in names}
-        if len(models) != 1:
-            raise EdgewrightError(
-                ErrorCode.OPTION_INVALID,
-                f"one run evaluates variants of one model, these are of {', '.join(sorted(models))}",
-                "run `edgewright eval` once a model",
-            )
-        model = self._workspace.store.models.get(names[0].model)
+        model, variants = self._variants.of_one_model(labels, "eval")
         devices = select(self._workspace.store.devices, device_names)
+        baseline = f"{model.name}@{BASE_VARIANT}"
         # The baseline goes first, since every other variant is compared with it.
-        ordered = sorted((str(name) for name in names), key=lambda label: not label.endswith(f"@{BASE_VARIANT}"))
-        if plugin_for(model.task) is None and BASE_VARIANT not in {name.name for name in names}:
+        ordered = sorted(variants, key=lambda label: label != baseline)
+        if plugin_for(model.task) is None and baseline not in variants:
             # Such a network has no metric but its closeness to the baseline, whose outputs are therefore needed.
-            ordered.insert(0, f"{model.name}@{BASE_VARIANT}")
-        for label in ordered:
-            self._variants.show(label, None)
+            ordered.insert(0, baseline)
         inputs = self._images(model, dataset_name, limit, progress)
 
         def on(device: DeviceRecord | None, each: ProgressCallback) -> list[dict[str, Any]]:

@@ -12,10 +12,10 @@ from edgewright.services.benchmarks import benchmark_document
 from edgewright.services.datasets import parts_of
 from edgewright.services.evaluations import evaluation_document
 from edgewright.services.models import model_document
+from edgewright.services.user_files import user_file
 from edgewright.services.variants import variant_document
 from edgewright.services.versions import versions
 from edgewright.services.workspace import Workspace
-from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 
 class ReportService:
@@ -54,19 +54,8 @@ class ReportService:
     def write_html(self, document: dict[str, Any], destination: Path) -> None:
         """One self-contained HTML file, whole or not at all."""
         text = self._render(document)
-        partial = destination.with_name(f".{destination.name}.part")
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(destination)
-        except OSError as failure:
-            raise EdgewrightError(
-                ErrorCode.FILE_NOT_FOUND,
-                f"cannot write {destination}: {failure.strerror or failure}",
-                "choose a place that exists and can be written",
-            ) from failure
-        finally:
-            if partial.exists():
-                partial.unlink()
+        with user_file(destination) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def _dataset(self, name: str | None) -> dict[str, Any] | None:
         if name is None:

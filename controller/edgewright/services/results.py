@@ -21,11 +21,11 @@ from edgewright.core.values import Interval
 from edgewright.core.verdict import Parity
 from edgewright.services.benchmarks import benchmark_document
 from edgewright.services.signatures import sign
+from edgewright.services.user_files import user_file
 from edgewright.services.versions import versions
 from edgewright.services.workspace import Workspace
 from edgewright.store.records import ResultRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
-from edgewright_contract.files import write_atomic
 
 NOT_SIGNED = "the device's agent: it sent these events over a connection with its pinned key, but signed nothing itself"
 TAKEN = "parity: it was computed from golden outputs, which are not in this file"
@@ -196,14 +196,8 @@ def write_new(destination: Path, data: bytes, force: bool) -> None:
     """A file, whole or not at all; an existing one only with `force`."""
     if destination.exists() and not force:
         raise EdgewrightError(ErrorCode.OPTION_INVALID, f"{destination} exists", "choose another name or add --force")
-    try:
-        write_atomic(destination, data, 0o644)
-    except OSError as failure:
-        raise EdgewrightError(
-            ErrorCode.FILE_NOT_FOUND,
-            f"cannot write {destination}: {failure.strerror or failure}",
-            "choose a place that exists and can be written",
-        ) from failure
+    with user_file(destination) as temporary:
+        temporary.write_bytes(data)
 
 
 def _samples_csv(evidence: RunEvidence) -> bytes:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgewright.core.names import BASE_VARIANT, parse_variant
+from edgewright.services.user_files import user_file
 from edgewright.services.workspace import Workspace
-from edgewright.store.records import VariantArtifact, VariantRecord
+from edgewright.store.records import ModelRecord, VariantArtifact, VariantRecord
 from edgewright_contract.errors import EdgewrightError, ErrorCode
 
 ANY_TARGET = "any"
@@ -44,6 +44,25 @@ class VariantService:
             f"edgewright compress {name.model} --level {other.level} --target {target}",
         )
 
+    def of_one_model(self, labels: Sequence[str], command: str) -> tuple[ModelRecord, tuple[str, ...]]:
+        """The one model that all `labels` are variants of, and the labels once each; unknown ones are refused.
+
+        Raises NAME_INVALID, MODEL_UNKNOWN, VARIANT_UNKNOWN, and OPTION_INVALID for variants of several models:
+        `command` compares within one.
+        """
+        names = [parse_variant(label) for label in dict.fromkeys(labels)]
+        models = {name.model for name in names}
+        if len(models) != 1:
+            raise EdgewrightError(
+                ErrorCode.OPTION_INVALID,
+                f"one run compares variants of one model, these are of {', '.join(sorted(models))}",
+                f"run `edgewright {command}` once a model",
+            )
+        model = self._workspace.store.models.get(names[0].model)
+        for name in names:
+            self._variants.get(name.model, name.name)
+        return model, tuple(str(name) for name in names)
+
     def export(self, label: str, destination: Path, target: str | None, force: bool) -> dict[str, Any]:
         """Copies a variant's file to `destination`, whole or not at all."""
         name = parse_variant(label)
@@ -62,18 +81,8 @@ class VariantService:
                 f"{destination} exists already",
                 "choose another name, or give --force",
             )
-        partial = destination.with_name(f".{destination.name}.part")
-        try:
-            shutil.copyfile(source, partial)
-            os.replace(partial, destination)  # noqa: PTH105 - one atomic step
-        except OSError as failure:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise EdgewrightError(
-                ErrorCode.FILE_NOT_FOUND,
-                f"cannot write {destination}: {failure.strerror}",
-                "choose another place",
-            ) from failure
+        with user_file(destination) as temporary:
+            shutil.copyfile(source, temporary)
         return {
             "file": str(destination),
             "format": artifact.format,
